@@ -1,0 +1,218 @@
+"""The only place where the objects of a worker meet. worker.py runs what `make_edge` makes; pipeline.py is its heart.
+
+building.py makes the parts that policy.yaml names; here is everything else.
+"""
+
+import asyncio
+import secrets
+import socket
+import time
+from typing import Any
+
+from aiohttp import http_parser
+
+from gateway.building import Build, Lent
+from gateway.configuration.loading import policy_from, static_from
+from gateway.contracts import PartContext
+from gateway.edge.server import EdgeServer
+from gateway.errors import ConfigurationError
+from gateway.fetch import HttpFetch
+from gateway.inbound import InboundReader
+from gateway.inward import IdentitySigner
+from gateway.pipeline import Pipeline
+from gateway.records import health
+from gateway.records.access import AccessLog, Describe
+from gateway.records.application import ApplicationLog
+from gateway.records.masking import Pseudonyms
+from gateway.records.metrics import Metrics
+from gateway.records.sink import Sink
+from gateway.settings import StaticSettings
+from gateway.state import MemoryOnce
+
+_RETIRE_TICK = 1.0
+"""Seconds between two looks whether a replaced policy still carries requests."""
+
+
+def make_edge(snapshot: bytes, number: int) -> "EdgeProcess":
+    """Make a worker's edge (gateway.processes.worker.MakeEdge).
+
+    Args:
+        snapshot: the static settings, see gateway.configuration.loading.
+        number: the worker's number, from 0.
+
+    Raises:
+        ConfigurationError: this installation cannot serve.
+    """
+    require_c_parser()
+    return EdgeProcess(static_from(snapshot), number)
+
+
+def require_c_parser() -> None:
+    """Refuse aiohttp's pure-Python parser: it reads requests in ways that ours are not checked against.
+
+    Raises:
+        ConfigurationError: it is the one that would be used.
+    """
+    module = http_parser.HttpRequestParser.__module__
+    if module != "aiohttp._http_parser":
+        raise ConfigurationError(
+            [f"aiohttp uses {module}, not its C parser; unset AIOHTTP_NO_EXTENSIONS and install a binary wheel of it"]
+        )
+
+
+class EdgeProcess:
+    """What one worker runs (gateway.processes.worker.Edge)."""
+
+    def __init__(self, settings: StaticSettings, number: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._via: dict[str, str] = {}
+        self._application_sink = Sink(settings.records.application, settings.records.queue)
+        log = ApplicationLog(self._application_sink)
+        log.install()
+        self._log = log.logger(worker=number)
+        self._sink = Sink(settings.records.access, settings.records.queue)
+        self._metrics = Metrics()
+        self._records = AccessLog(self._sink, self._metrics.observe, self._describe(number), loop)
+        self._fetch = HttpFetch()
+        context = PartContext("", self._fetch, MemoryOnce(), time.time, time.monotonic, self._log)
+        self._lent = Lent(context, _signer(settings), settings.limits.body)
+        self._prepared: dict[int, Build] = {}
+        self._build: Build | None = None
+        self._pipeline: Pipeline | None = None
+        self._server: EdgeServer | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._feed_metrics()
+
+    def _describe(self, number: int) -> Describe:
+        records = self._settings.records
+        pseudonyms = Pseudonyms(records.pseudonym_key.get_secret_value().encode())
+        return Describe(
+            pseudonyms,
+            worker=number,
+            boot=secrets.token_hex(8),
+            query_parameters=records.query_parameters,
+            via=self._via,
+        )
+
+    # ── configuration, in two steps so that all workers change together ───────────────────────────────────────────
+
+    async def prepare(self, snapshot: bytes, generation: int) -> None:
+        """See gateway.processes.worker.Edge."""
+        build = Build(self._lent, policy_from(snapshot), generation, self._build)
+        await build.start()
+        self._prepared[generation] = build
+
+    def commit(self, generation: int) -> None:
+        """See gateway.processes.worker.Edge."""
+        build = self._prepared.pop(generation)
+        old, self._build = self._build, build
+        self._via.clear()
+        self._via.update(build.via)
+        if self._pipeline is None:
+            limits = self._settings.limits
+            self._pipeline = Pipeline(build.policy, self._records, self._lent.rates, limits.in_flight)
+        self._pipeline.policy = build.policy
+        if old is not None:
+            self._background(self._retire(old, build))
+
+    def abandon(self, generation: int) -> None:
+        """See gateway.processes.worker.Edge."""
+        build = self._prepared.pop(generation, None)
+        if build is not None:
+            self._background(build.stop(keep=self._build))
+
+    def _background(self, coroutine: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, old: Build, new: Build) -> None:
+        """Stop what the new policy does not use, once the last request under the old one has ended."""
+        while self._pipeline is not None and self._pipeline.carries(old.policy.generation):  # noqa: ASYNC110
+            await asyncio.sleep(_RETIRE_TICK)
+        await old.stop(keep=new)
+
+    # ── serving ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def serve(self, sockets: list[socket.socket]) -> None:
+        """See gateway.processes.worker.Edge."""
+        if self._pipeline is None:
+            raise RuntimeError("there is no policy yet")
+        settings = self._settings
+        reader = InboundReader(settings.hosts, settings.scheme, settings.trusted_proxies, settings.limits)
+        self._server = EdgeServer(self._pipeline, reader, settings.limits, loop=asyncio.get_running_loop())
+        self._server.serve(sockets)
+
+    async def drain(self, seconds: float) -> None:
+        """See gateway.processes.worker.Edge."""
+        if self._server is not None:
+            await self._server.drain(seconds)
+        self._records.flush()
+        if self._build is not None:
+            await self._build.stop()
+        for task in self._retiring:
+            task.cancel()
+        await self._fetch.close()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._sink.close, 2.0)
+        await loop.run_in_executor(None, self._application_sink.close, 1.0)
+
+    def ready(self) -> bool:
+        """See gateway.processes.worker.Edge."""
+        return self._server is not None and self._pipeline is not None and not self._pipeline.draining
+
+    def status(self) -> dict[str, Any]:
+        """See gateway.processes.worker.Edge."""
+        build = self._build
+        return {
+            "connections": 0 if self._server is None else len(self._server.connections),
+            "in_flight": 0 if self._pipeline is None else self._pipeline.in_flight,
+            "generation": 0 if build is None else build.policy.generation,
+            "routes": 0 if build is None else len(build.policy.router),
+            "remembered": len(self._lent.memory),
+            "revocations": len(self._lent.revocations),
+        } | self._said()
+
+    def metrics(self) -> dict[str, Any]:
+        """See gateway.processes.worker.Edge."""
+        return dict(self._metrics.snapshot())
+
+    async def command(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """See gateway.processes.worker.Edge."""
+        if name == "reopen":
+            self._sink.reopen()
+            self._application_sink.reopen()
+        elif name == "revoke":
+            self._lent.revocations.revoke(
+                session=arguments.get("sid"),
+                token_id=arguments.get("jti"),
+                subject=arguments.get("sub"),
+                at=arguments.get("at"),
+            )
+        else:
+            raise ValueError(f"no command {name!r}")
+        return {}
+
+    def _feed_metrics(self) -> None:
+        feed = self._metrics.feed
+        feed("tongguan_requests_in_flight", lambda: 0.0 if self._pipeline is None else float(self._pipeline.in_flight))
+        feed("tongguan_connections", lambda: 0.0 if self._server is None else float(len(self._server.connections)))
+        feed("tongguan_records_written_total", lambda: {("access",): float(self._sink.written)})
+        feed("tongguan_records_written_total", lambda: {("application",): float(self._application_sink.written)})
+        feed("tongguan_records_lost_total", lambda: {("access",): float(self._sink.lost + self._records.lost)})
+        feed("tongguan_records_lost_total", lambda: {("application",): float(self._application_sink.lost)})
+        feed("tongguan_key_age_seconds", lambda: health.key_ages(self._said()))
+        feed("tongguan_breaker_state", lambda: health.breakers(self._said()))
+        feed("tongguan_ferry_depth", lambda: health.ferry(self._said(), "depth"))
+        feed("tongguan_ferry_dwell_seconds_total", lambda: health.ferry(self._said(), "dwell_seconds"))
+        feed("tongguan_ferry_late_total", lambda: health.ferry(self._said(), "late"))
+
+    def _said(self) -> dict[str, Any]:
+        return {"parts": {}, "systems": {}} if self._build is None else self._build.status()
+
+
+def _signer(settings: StaticSettings) -> IdentitySigner:
+    identity = settings.identity
+    key = identity.key.get_secret_value()
+    return IdentitySigner(key, identity.kid, settings.department, time.time, lifetime=identity.lifetime)

@@ -1,0 +1,256 @@
+"""The chains: verifiers until one knows the person, re-authorizers until one objects. Doubt closes.
+
+A verdict is remembered by the token's SHA-256, never by the token; the deny set is asked before any memory.
+pipeline.py walks the chains; plugins are the links.
+"""
+
+import asyncio
+import copy
+import hashlib
+import re
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from gateway.contracts import Reauthorizer, Settings, Verifier
+from gateway.errors import (
+    Conflict,
+    CredentialRejected,
+    Forbidden,
+    InternalError,
+    IssuerUnknown,
+    StepUpRequired,
+    TokenMissing,
+    TokenRevoked,
+    VerifierUnavailable,
+)
+from gateway.exchange import Exchange
+from gateway.identity.revocations import Revocations
+from gateway.model import Allow, Credential, Deny, Field, Principal, StepUp, Visit
+from gateway.tokens.jose import unverified_issuer
+
+AnyVerifier = Verifier[Settings]
+AnyReauthorizer = Reauthorizer[Settings]
+Links = tuple[AnyVerifier, ...]
+
+_NAME = re.compile(rb"[!#$%&'*+.^`|~0-9a-z-]+")
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """A verdict that need not be asked again.
+
+    Attributes:
+        principal: who it was.
+        verifier: who said so.
+        links: the chain that was asked; another one might have stopped at an earlier link and does not believe it.
+        until: Unix seconds.
+        epoch: the verifier's epoch then; another one now voids the verdict.
+    """
+
+    principal: Principal
+    verifier: AnyVerifier
+    links: Links
+    until: float
+    epoch: int
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A rejection that need not be asked for again.
+
+    Attributes:
+        error: what it was, without the traceback, which holds the token.
+        verifier: who said so.
+        links: as in `Remembered`.
+        until: Unix seconds.
+    """
+
+    error: CredentialRejected
+    verifier: AnyVerifier
+    links: Links
+    until: float
+
+
+class VerdictMemory:
+    """Verdicts by token digest, the good and the bad apart, so that a flood of bad tokens cannot push out good ones.
+
+    Args:
+        capacity: good verdicts kept at most; a tenth as many bad ones. The oldest go first.
+    """
+
+    def __init__(self, capacity: int = 100_000) -> None:
+        self._most_good = capacity
+        self._most_bad = max(1, capacity // 10)
+        self._good: dict[bytes, Remembered] = {}
+        self._bad: dict[bytes, Rejected] = {}
+
+    def good(self, key: bytes) -> Remembered | None:
+        """The verdict on a good token; None when there is none. Whether it still holds is the chain's to say."""
+        return self._good.get(key)
+
+    def bad(self, key: bytes) -> Rejected | None:
+        """The verdict on a bad token; None when there is none. Whether it still holds is the chain's to say."""
+        return self._bad.get(key)
+
+    def keep_good(self, key: bytes, verdict: Remembered) -> None:
+        """Remember a principal."""
+        if len(self._good) >= self._most_good and key not in self._good:
+            del self._good[next(iter(self._good))]
+        self._good[key] = verdict
+
+    def keep_bad(self, key: bytes, verdict: Rejected) -> None:
+        """Remember a rejection."""
+        if len(self._bad) >= self._most_bad and key not in self._bad:
+            del self._bad[next(iter(self._bad))]
+        self._bad[key] = verdict
+
+    def forget(self, key: bytes) -> None:
+        """Drop a verdict that no longer holds."""
+        self._good.pop(key, None)
+
+    def __len__(self) -> int:
+        return len(self._good)
+
+
+class VerifierChain:
+    """Asks verifiers in the order of the configuration until one of them knows the token.
+
+    Args:
+        verifiers: the links; none at all lets nobody in.
+        memory: shared by all chains of a worker.
+        revocations: the deny set.
+        clock: wall clock, Unix seconds.
+    """
+
+    def __init__(
+        self,
+        verifiers: Sequence[AnyVerifier],
+        memory: VerdictMemory,
+        revocations: Revocations,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._verifiers = tuple(verifiers)
+        self._salt = "\0" + ",".join(verifier.name for verifier in verifiers)
+        self._memory = memory
+        self._revocations = revocations
+        self._clock = clock
+        self._asking: dict[bytes, asyncio.Task[tuple[Principal, AnyVerifier]]] = {}
+
+    async def verify(self, credential: Credential, exchange: Exchange) -> Principal:
+        """Say who sends the request.
+
+        Raises:
+            TokenMissing, IssuerUnknown, CredentialRejected, TokenRevoked: 401.
+            VerifierUnavailable: nobody can tell now; 503.
+        """
+        token = credential.token
+        if token is None:
+            raise TokenMissing("no token in the request")
+        key = hashlib.sha256((token + self._salt).encode("utf-8", "backslashreplace")).digest()
+        known = self._memory.good(key)
+        if known is not None and self._holds(known):
+            exchange.note(known.verifier.name, "remembered")
+            return self._unless_revoked(known.principal, exchange)
+        if known is not None:
+            self._memory.forget(key)
+        return self._unless_revoked(await self._ask_once(key, credential, exchange), exchange)
+
+    def _holds(self, known: Remembered) -> bool:
+        return known.until > self._clock() and known.epoch == known.verifier.epoch and known.links == self._verifiers
+
+    def _unless_revoked(self, principal: Principal, exchange: Exchange) -> Principal:
+        if self._revocations.deny(principal):
+            exchange.note("revocations", "denied")
+            raise TokenRevoked("session, token or subject is in the deny set")
+        return principal
+
+    async def _ask_once(self, key: bytes, credential: Credential, exchange: Exchange) -> Principal:
+        """Many requests with one token make one question; a client that leaves takes the answer from nobody."""
+        rejected = self._memory.bad(key)
+        if rejected is not None and rejected.until > self._clock() and rejected.links == self._verifiers:
+            exchange.note(rejected.verifier.name, "remembered: rejected")
+            raise copy.copy(rejected.error)
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._ask(key, credential))
+            self._asking[key] = task
+            task.add_done_callback(lambda asked: self._forget_question(key, asked))
+        try:
+            principal, verifier = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():  # the verifier was stopped, not this request
+                raise VerifierUnavailable("the question was given up") from None
+            raise
+        exchange.note(verifier.name, "verified")
+        return principal
+
+    def _forget_question(self, key: bytes, asked: "asyncio.Task[tuple[Principal, AnyVerifier]]") -> None:
+        self._asking.pop(key, None)
+        if not asked.cancelled():
+            asked.exception()  # is looked at here in case that everybody who waited for it has left
+
+    async def _ask(self, key: bytes, credential: Credential) -> tuple[Principal, AnyVerifier]:
+        for verifier in self._candidates(credential):
+            epoch = verifier.epoch
+            try:
+                principal = await verifier.verify(credential)
+            except CredentialRejected as error:
+                until = self._clock() + verifier.remember_rejected
+                self._memory.keep_bad(key, Rejected(copy.copy(error), verifier, self._verifiers, until))
+                raise
+            if principal is not None:
+                until = min(principal.expires_at, self._clock() + verifier.remember)
+                self._memory.keep_good(key, Remembered(principal, verifier, self._verifiers, until, epoch))
+                return principal, verifier
+        raise IssuerUnknown("no verifier of the chain knows this kind of token")
+
+    def _candidates(self, credential: Credential) -> list[AnyVerifier]:
+        """Verifiers of the token's issuer, and those that judge any token; the order stays."""
+        issuer = unverified_issuer(credential.token or "")
+        return [one for one in self._verifiers if not one.issuers or issuer in one.issuers]
+
+
+class ReauthorizerChain:
+    """Asks every re-authorizer of an item, in the order of the configuration; all must allow."""
+
+    def __init__(self, reauthorizers: Sequence[AnyReauthorizer]) -> None:
+        self._reauthorizers = tuple(reauthorizers)
+
+    async def decide(self, principal: Principal, visit: Visit, exchange: Exchange) -> tuple[Field, ...]:
+        """Let the visit pass and say what goes inward with it.
+
+        Raises:
+            Forbidden, Conflict, StepUpRequired: one of them objects.
+            InternalError: one of them answered something that is no decision, or injects a field that is injected
+                already or is not named in lower case.
+        """
+        inject: tuple[Field, ...] = ()
+        for reauthorizer in self._reauthorizers:
+            decision = await reauthorizer.decide(principal, visit)
+            if type(decision) is not Allow:
+                raise _objection(reauthorizer.name, decision, exchange)
+            exchange.note(reauthorizer.name, "allow")
+            if decision.inject:
+                inject = _joined(inject, decision.inject, reauthorizer.name)
+        return inject
+
+
+def _objection(name: str, decision: object, exchange: Exchange) -> Exception:
+    if isinstance(decision, Deny):
+        exchange.note(name, f"deny: {decision.code}")
+        kind = Conflict if decision.conflict else Forbidden
+        return kind(f"{name}: {decision.detail}", code=decision.code, title=decision.title)
+    if isinstance(decision, StepUp):
+        exchange.note(name, "step-up")
+        return StepUpRequired(f"{name}: {decision.detail}", acr_values=decision.acr_values, max_age=decision.max_age)
+    exchange.note(name, "no decision")
+    return InternalError(f"{name} answered {type(decision).__name__}, which is no decision")
+
+
+def _joined(inject: tuple[Field, ...], more: tuple[Field, ...], name: str) -> tuple[Field, ...]:
+    clash = {field for field, _ in inject} & {field for field, _ in more}
+    if not all(_NAME.fullmatch(field) for field, _ in more):
+        raise InternalError(f"{name} injects a field whose name is not in lower case")
+    if clash or len({field for field, _ in more}) != len(more):
+        raise InternalError(f"{name} injects a field that is injected already: {sorted(clash)!r}")
+    return inject + more

@@ -1,0 +1,182 @@
+"""The public listener of one worker: accepts connections while there is room, and watches over their deadlines.
+
+connection.py serves each of them. Nothing but service items is answered here; health and status live elsewhere.
+"""
+
+import asyncio
+import contextlib
+import random
+import socket
+import time
+from collections.abc import Callable
+from typing import cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway.edge.connection import EdgeConnection
+from gateway.edge.wire import DateField
+from gateway.inbound import InboundReader
+from gateway.model import Field
+from gateway.pipeline import Pipeline
+from gateway.settings import LimitSettings
+
+_PAUSE = 0.25
+"""Seconds to wait when there are no descriptors left."""
+_FULL = 0.9
+"""Share of the connection limit from which on connections are not kept for a next request."""
+
+
+class EdgeServer(web.Server):
+    """aiohttp's low-level server with our connections.
+
+    Args:
+        pipeline: carries requests.
+        reader: checks raw requests.
+        limits: of this worker.
+        loop: the running loop.
+        clock: wall clock, Unix seconds.
+        tick: seconds between two looks at the deadlines; also how coarse `now` is.
+
+    Attributes:
+        now: coarse monotonic seconds; good enough for deadlines of seconds, and free.
+        refused_connections: how many were closed at once because their client had too many.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        reader: InboundReader,
+        limits: LimitSettings,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], float] = time.time,
+        tick: float = 0.25,
+    ) -> None:
+        super().__init__(self._no_handler, handler_cancellation=True, loop=loop)
+        self.pipeline = pipeline
+        self.reader = reader
+        self.limits = limits
+        self.clock = clock
+        self.now = loop.time()
+        self.refused_connections = 0
+        self._tick = tick
+        self._draining = False
+        self._date = DateField()
+        self._bits = random.SystemRandom().getrandbits(64)
+        self._random = random.Random(self._bits)  # noqa: S311 - ids have to be unique, not secret
+        self._room = asyncio.Event()
+        self._room.set()
+        self._peers: dict[str, int] = {}
+        self._accepting: list[asyncio.Task[None]] = []
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def _no_handler(self, request: web.BaseRequest) -> web.StreamResponse:
+        raise AssertionError("EdgeConnection has its own request loop")
+
+    def __call__(self) -> RequestHandler:
+        """Make the protocol of a new connection."""
+        return EdgeConnection(self, self._loop)
+
+    def new_id(self) -> str:
+        """A request id: 32 hex digits, also a W3C trace id."""
+        return f"{self._random.getrandbits(128) or 1:032x}"
+
+    def date(self) -> Field:
+        """The Date field for now."""
+        return self._date.at(self.clock())
+
+    @property
+    def keeps_connections(self) -> bool:
+        """False while draining or nearly full: then every answer ends its connection."""
+        return not self._draining and len(self._connections) < self.limits.connections * _FULL
+
+    # ── connections ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def serve(self, listeners: list[socket.socket]) -> None:
+        """Start accepting on sockets that listen already."""
+        create = self._loop.create_task
+        self._accepting = [create(self._accept(listener)) for listener in listeners]
+        self._sweeping = create(self._sweep())
+
+    async def _accept(self, listener: socket.socket) -> None:
+        listener.setblocking(False)
+        while True:
+            await self._room.wait()
+            try:
+                accepted, _ = await self._loop.sock_accept(listener)
+            except OSError:
+                await asyncio.sleep(_PAUSE)  # out of descriptors: some will come back, and the queue holds the rest
+                continue
+            peer = _peer(accepted)
+            if peer is None or self._has_enough(peer):
+                accepted.close()
+                continue
+            with contextlib.suppress(OSError):
+                await self._loop.connect_accepted_socket(self, accepted)
+
+    def _has_enough(self, peer: str) -> bool:
+        enough = self._peers.get(peer, 0) >= self.limits.connections_per_client and not self.reader.trusts(peer)
+        self.refused_connections += enough
+        return enough
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Count it, and stop accepting when there is no more room."""
+        super().connection_made(handler, transport)
+        peer = cast("EdgeConnection", handler).peer
+        self._peers[peer] = self._peers.get(peer, 0) + 1
+        if len(self._connections) >= self.limits.connections:
+            self._room.clear()
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """Forget it, and accept again."""
+        if self._connections.pop(handler, None) is None:
+            return
+        peer = cast("EdgeConnection", handler).peer
+        self._peers[peer] -= 1
+        if not self._peers[peer]:
+            del self._peers[peer]
+        if len(self._connections) < self.limits.connections:
+            self._room.set()
+
+    def edge_connections(self) -> list[EdgeConnection]:
+        """Every open connection."""
+        return cast("list[EdgeConnection]", self.connections)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick)
+            self.now = now = self._loop.time()
+            for connection in self.edge_connections():
+                connection.sweep(now)
+
+    # ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def drain(self, seconds: float) -> None:
+        """Accept nothing more, let requests in flight finish for so long, then answer the rest with 503."""
+        self._draining = True
+        for task in self._accepting:
+            task.cancel()
+        for connection in self.edge_connections():
+            connection.drain()
+        await self._until_empty(seconds)
+        self.pipeline.draining = True
+        for connection in self.edge_connections():
+            connection.give_up()
+        await self._until_empty(1.0)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+
+    async def _until_empty(self, seconds: float) -> None:
+        end = self._loop.time() + seconds
+        while self._connections and self._loop.time() < end:  # noqa: ASYNC110 - on the way out nobody is in a hurry
+            await asyncio.sleep(0.02)
+
+
+def _peer(accepted: socket.socket) -> str | None:
+    """The peer's address; empty for a Unix socket; None when it has left again."""
+    try:
+        name = accepted.getpeername()
+    except OSError:
+        return None
+    return name[0] if isinstance(name, tuple) else ""

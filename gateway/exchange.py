@@ -1,0 +1,97 @@
+"""The running account of one request. pipeline.py is its one writer; records/access.py makes the record out of it."""
+
+from collections.abc import Callable
+from time import perf_counter
+
+from gateway.model import Credential, Field, Inbound, Item, Principal, Stage
+
+
+class Exchange:
+    """Where a request is, since when, and what was found out about it.
+
+    Everything starts as None and stays so when the request ends before it is known.
+
+    Attributes:
+        id: request id.
+        stage: the step the request is in, or ended in.
+        inbound: None when the parser or the raw check refused the request.
+        item: None before an item matched.
+        template: path template of the item's operation; None before an item matched.
+        credential: None before a channel recognised the request.
+        principal: None before a verifier knew the person, and for items that anyone may use.
+        verdicts: what each part of the chains said, in order: (part, verdict).
+        code: stable code of the error answer; None when the request was carried.
+        reason: why, for the record.
+        status: status of the answer; 0 when no answer was written.
+        received: body bytes from the client.
+        sent: body bytes to the client.
+        client_gone: True when the client left early.
+        outcome: `delivered`, `refused`, `unknown` (handed over, and nobody knows what became of it) or None.
+        attempt: how often the request was sent to the business system.
+        seconds: time spent in the steps that may take time; filled when the exchange is closed.
+        answer_fields: header fields that every answer to this request gets (CORS).
+    """
+
+    __slots__ = (
+        "_clock", "_ended", "_marks", "_started", "answer_fields", "attempt", "began_at", "client", "client_gone",
+        "code", "credential", "generation", "id", "inbound", "item", "method", "outcome", "principal", "reason",
+        "received", "seconds", "sent", "stage", "status", "template", "verdicts",
+    )  # fmt: skip
+
+    def __init__(self, id: str, began_at: float, client: str, clock: Callable[[], float] = perf_counter) -> None:  # noqa: A002
+        self.id = id
+        self.began_at = began_at
+        self.client = client
+        self.stage = Stage.READ
+        self.method: str | None = None
+        self.inbound: Inbound | None = None
+        self.item: Item | None = None
+        self.template: str | None = None
+        self.credential: Credential | None = None
+        self.principal: Principal | None = None
+        self.verdicts: list[tuple[str, str]] = []
+        self.code: str | None = None
+        self.reason = ""
+        self.status = 0
+        self.received = 0
+        self.sent = 0
+        self.client_gone = False
+        self.outcome: str | None = None
+        self.attempt = 0
+        self.generation = 0
+        self.answer_fields: list[Field] = []
+        self.seconds: dict[Stage, float] = {}
+        self._marks: list[tuple[Stage, float]] = []
+        self._clock = clock
+        self._started = self._ended = clock()
+
+    def enter(self, stage: Stage) -> None:
+        """Move on to a step that may take time; it is booked until the next such step. Others just set `stage`."""
+        self.stage = stage
+        self._marks.append((stage, self._clock()))
+
+    def close(self) -> None:
+        """Book the time of the last step and of the whole."""
+        end = self._ended = self._clock()
+        seconds = self.seconds
+        for stage, since in reversed(self._marks):
+            seconds[stage] = end - since
+            end = since
+
+    @property
+    def total(self) -> float:
+        """Seconds from the first byte we saw to now."""
+        return self._clock() - self._started
+
+    @property
+    def ended(self) -> float:
+        """Seconds from the first byte we saw to the end; 0.0 before the exchange is closed."""
+        return self._ended - self._started
+
+    def attempted(self) -> None:
+        """The request is handed to the business system, or to the gatekeeper, once (more)."""
+        self.attempt += 1
+
+    def note(self, part: str, verdict: str) -> None:
+        """Remember what a part said."""
+        self.verdicts.append((part, verdict))

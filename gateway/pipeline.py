@@ -1,0 +1,201 @@
+"""THE REQUEST PATH: match item → identify channel → throttle → verify token → re-authorize → forward → relay.
+
+Every request takes these steps in this order, or ends at one of them with one error and one record.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.cors import asked_method
+from gateway.errors import (
+    AudienceNotAllowed,
+    ChannelNotAllowed,
+    ClientGone,
+    Draining,
+    GatewayError,
+    InternalError,
+    Overloaded,
+    Undelivered,
+)
+from gateway.exchange import Exchange
+from gateway.items import Route
+from gateway.model import Credential, Field, Inbound, Outbound, Principal, Reply, Stage, Visit
+from gateway.policy import Entrance, Policy
+from gateway.throttle import Rates
+
+# Looking up a member of an enum costs more than the step it names would (120 ns); these are looked up once.
+MATCH, IDENTIFY, THROTTLE, VERIFY, REAUTHORIZE, FORWARD, RELAY = list(Stage)[1:]
+
+
+class Client(Protocol):
+    """The other end of one request: edge.py's connection, or a fake in a test."""
+
+    def read(self, exchange: Exchange) -> Inbound:
+        """Check the raw request.
+
+        Raises:
+            RequestMalformed, MethodNotAllowed.
+        """
+        ...
+
+    def admit_body(self, limit: int) -> None:
+        """Allow a body of so many bytes.
+
+        Raises:
+            BodyTooLarge: the request announces a larger one.
+        """
+        ...
+
+    async def answer(self, exchange: Exchange, status: int, fields: list[Field]) -> None:
+        """Write an answer of our own without a body."""
+        ...
+
+    async def relay(self, exchange: Exchange, reply: Reply) -> None:
+        """Write a business system's answer.
+
+        Raises:
+            ClientGone: nobody takes it.
+        """
+        ...
+
+    def refuse(self, exchange: Exchange, error: GatewayError) -> None:
+        """Write an error answer, or break the connection off when an answer has begun."""
+        ...
+
+
+class Records(Protocol):
+    """Where the account of a request goes; must not block and must not raise."""
+
+    def write(self, exchange: Exchange) -> None:
+        """Keep it."""
+        ...
+
+
+class Pipeline:
+    """Carries requests under the current policy.
+
+    Args:
+        policy: the first one.
+        records: gets every exchange.
+        rates: counters for clients, channels, subjects.
+        in_flight: requests carried at once at most.
+        clock: wall clock, Unix seconds.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        records: Records,
+        rates: Rates,
+        in_flight: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.policy = policy
+        self.draining = False
+        self.in_flight = 0
+        self._under: Counter[int] = Counter()
+        self._records = records
+        self._rates = rates
+        self._most = in_flight
+        self._clock = clock
+
+    async def handle(self, client: Client, exchange: Exchange) -> None:
+        """Carry one request, answer for it if it cannot be carried, and account for it."""
+        policy = self.policy
+        exchange.generation = policy.generation
+        self.in_flight += 1
+        self._under[policy.generation] += 1
+        try:
+            await self._carry(client, exchange, policy)
+        except GatewayError as error:
+            exchange.outcome = error.outcome if isinstance(error, Undelivered) else exchange.outcome
+            client.refuse(exchange, error)
+        except asyncio.CancelledError:
+            if self.draining:
+                client.refuse(exchange, Draining("the worker went away before the answer came"))
+            else:
+                exchange.client_gone = True
+            raise
+        except ClientGone:
+            exchange.client_gone = True
+            raise
+        except Exception as exc:  # noqa: BLE001 - whatever broke, nothing passes and somebody is told
+            client.refuse(exchange, InternalError(f"{exchange.stage}: {exc!r}"))
+        finally:
+            self.in_flight -= 1
+            self._under[policy.generation] -= 1
+            exchange.close()
+            self._records.write(exchange)
+
+    def carries(self, generation: int) -> bool:
+        """Tell whether a request that began under this generation is still under way."""
+        if self._under[generation]:
+            return True
+        del self._under[generation]
+        return False
+
+    async def _carry(self, client: Client, exchange: Exchange, policy: Policy) -> None:
+        exchange.inbound = inbound = client.read(exchange)
+        self._admit(policy, inbound)
+        exchange.stage = MATCH
+        if inbound.method == "OPTIONS" and (asked := asked_method(inbound)) is not None:
+            await client.answer(exchange, 204, policy.preflight(inbound, asked) or [])
+            return
+        route, params = policy.router.match(inbound.method, inbound.path)
+        exchange.item, exchange.template = route.item, route.template
+        client.admit_body(route.body_limit)
+        exchange.stage = IDENTIFY
+        entrance, credential = await policy.identify(inbound)
+        exchange.credential = credential
+        self._admit_channel(exchange, entrance, route, inbound)
+        with route.throttle:
+            channel = entrance.channel.name
+            visit = Visit(inbound, route.item, route.id, route.template, params, channel, exchange.began_at)
+            outbound = await self.decide(route, visit, credential, exchange)
+            exchange.enter(FORWARD)
+            async with route.forwarder.send(outbound, attempts=exchange.attempted) as reply:
+                exchange.outcome = "delivered"
+                exchange.enter(RELAY)
+                await client.relay(exchange, reply)
+
+    def _admit(self, policy: Policy, inbound: Inbound) -> None:
+        if self.draining:
+            raise Draining("the worker is draining", retry_after=1.0)
+        if self.in_flight > self._most:
+            raise Overloaded(f"{self._most} requests in flight", retry_after=1.0)
+        if policy.client_rate is not None:
+            self._rates.spend(policy.client_rate, "client", inbound.client)
+
+    def _admit_channel(self, exchange: Exchange, entrance: Entrance, route: Route, inbound: Inbound) -> None:
+        exchange.stage = THROTTLE
+        name = entrance.channel.name
+        if entrance.cors is not None:
+            exchange.answer_fields = entrance.cors.answer(inbound)
+        if name not in route.channels:
+            raise ChannelNotAllowed(f"{route.item.code} is not offered through {name}")
+        if entrance.rate is not None:
+            self._rates.spend(entrance.rate, "channel", name)
+        if entrance.client_rate is not None:
+            self._rates.spend(entrance.client_rate, "channel-client", name, inbound.client)
+        route.throttle.admit()
+
+    async def decide(self, route: Route, visit: Visit, credential: Credential, exchange: Exchange) -> Outbound:
+        """Verify who asks and let the item's re-authorizers decide; explain.py asks the same way.
+
+        Raises:
+            Unauthenticated, Forbidden, Conflict, StepUpRequired, RateLimited, CannotDecide, InternalError.
+        """
+        principal: Principal | None = None
+        inject: tuple[Field, ...] = ()
+        if route.verifiers is not None:
+            exchange.enter(VERIFY)
+            exchange.principal = principal = await route.verifiers.verify(credential, exchange)
+            exchange.enter(REAUTHORIZE)
+            if principal.kind not in route.kinds:
+                raise AudienceNotAllowed(f"{principal.kind} person at an item for {sorted(route.item.audience)}")
+            route.throttle.admit_subject(principal.issuer, principal.subject)
+            inject = await route.reauthorizers.decide(principal, visit, exchange)
+        return route.outbound(visit, principal, inject, exchange.total)

@@ -1,0 +1,73 @@
+"""One configuration, compiled: who is recognised, what is offered, who decides. Replaced whole, never changed.
+
+app.py builds it; pipeline.py takes the current one at the start of a request and keeps it to the end.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.contracts import Channel, Settings
+from gateway.cors import Cors
+from gateway.errors import Unauthenticated
+from gateway.items import Router
+from gateway.model import Credential, Field, Inbound
+
+
+class Entrance(msgspec.Struct, frozen=True, eq=False):
+    """A channel with what the configuration adds to it.
+
+    Attributes:
+        channel: recognises its requests.
+        cors: which pages may call through it; None lets none.
+        rate: requests of everybody together; None does not limit.
+        client_rate: requests of one client address; None does not limit.
+    """
+
+    channel: Channel[Settings]
+    cors: Cors | None = None
+    rate: str | None = None
+    client_rate: str | None = None
+
+
+class Policy(msgspec.Struct, frozen=True, eq=False):
+    """Everything that live reload replaces.
+
+    Attributes:
+        generation: counts configurations since the start; in every record.
+        router: the items.
+        entrances: channels in the order they are asked.
+        client_rate: requests of one client address, whatever it asks for.
+    """
+
+    generation: int
+    router: Router
+    entrances: Sequence[Entrance]
+    client_rate: str | None = None
+
+    async def identify(self, inbound: Inbound) -> tuple[Entrance, Credential]:
+        """Find the channel that a request came through.
+
+        Raises:
+            ChannelRejected: it is a channel's request and its signature does not hold.
+            Unauthenticated: no channel recognises it.
+        """
+        for entrance in self.entrances:
+            credential = await entrance.channel.identify(inbound)
+            if credential is not None:
+                return entrance, credential
+        raise Unauthenticated("no channel recognises the request", code="channel-unknown")
+
+    def preflight(self, inbound: Inbound, method: str) -> list[Field] | None:
+        """Answer a CORS preflight for the item at the request's path; None when no channel of it lists the origin.
+
+        Raises:
+            ItemUnknown, MethodNotAllowed: nothing is offered there.
+        """
+        route, _ = self.router.match(method, inbound.path)
+        for entrance in self.entrances:
+            if entrance.cors is not None and entrance.channel.name in route.channels:
+                fields = entrance.cors.preflight(inbound, (method,))
+                if fields is not None:
+                    return fields
+        return None

@@ -1,0 +1,109 @@
+"""Durations, sizes, rates and addresses as people write them. A number without a unit is refused, never guessed."""
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)", re.ASCII)
+_BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_RATE = re.compile(r"(\d+)/(second|minute|hour|day)", re.ASCII)
+
+
+def parse_duration(value: object) -> float:
+    """Seconds of a text such as `250ms`, `5s`, `10m`, `1h`, `2d`.
+
+    Raises:
+        ValueError: no such text.
+    """
+    if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
+        return float(found[1]) * _SECONDS[found[2]]
+    raise ValueError(f"{value!r} is no duration; write it with a unit: 250ms, 5s, 10m, 1h, 2d")
+
+
+def parse_size(value: object) -> int:
+    """Bytes of a text such as `512B`, `64KiB`, `10MiB`, `1GiB`.
+
+    Raises:
+        ValueError: no such text.
+    """
+    if isinstance(value, str) and (found := _SIZE.fullmatch(value)):
+        return int(found[1]) * _BYTES[found[2]]
+    raise ValueError(f"{value!r} is no size; write it with a unit: 512B, 64KiB, 10MiB, 1GiB")
+
+
+def parse_rate(value: object) -> str:
+    """Check a rate such as `30/minute`.
+
+    Raises:
+        ValueError: no such text, or zero.
+    """
+    if isinstance(value, str) and (found := _RATE.fullmatch(value)) and int(found[1]) > 0:
+        return value
+    raise ValueError(f"{value!r} is no rate; write how many per second, minute, hour or day: 30/minute")
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where something listens: host and port, or the path of a Unix socket.
+
+    Attributes:
+        host: IP address or name; empty for a Unix socket.
+        port: TCP port; 0 lets the system choose.
+        path: path of the Unix socket; empty for TCP.
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(value: object) -> Address:
+    """Read `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/tongguan.sock`.
+
+    Raises:
+        ValueError: no such text.
+    """
+    if isinstance(value, Address):
+        return value
+    text = value if isinstance(value, str) else ""
+    if text.startswith("unix:") and len(text) > len("unix:"):
+        return Address(path=text.removeprefix("unix:"))
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if colon and host and port.isascii() and port.isdigit() and int(port) <= 65535:
+        return Address(host=host, port=int(port))
+    raise ValueError(f"{value!r} is no address; write 127.0.0.1:8080, [::1]:8080 or unix:/path/to.sock")
+
+
+def _written(pattern: str, example: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": f"^{pattern}$", "examples": [example]}
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    WithJsonSchema(_written(_DURATION.pattern, "5s")),
+]
+"""Seconds, written with a unit."""
+
+Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_written(_SIZE.pattern, "64KiB"))]
+"""Bytes, written with a unit."""
+
+Rate = Annotated[str, BeforeValidator(parse_rate), WithJsonSchema(_written(_RATE.pattern, "30/minute"))]
+"""So many in a span of time."""
+
+AddressText = Annotated[
+    Address,
+    BeforeValidator(parse_address),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "examples": ["127.0.0.1:8080", "unix:/run/tongguan/edge.sock"]}),
+]
+"""Where to listen or to connect."""

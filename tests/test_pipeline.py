@@ -1,0 +1,225 @@
+"""The request path with a client that only notes what it is told: every way out ends in one answer and one record."""
+
+import asyncio
+
+import pytest
+from path_world import (
+    ITEM,
+    NOW,
+    FakeChannel,
+    FakeReauthorizer,
+    FakeReply,
+    FakeSystem,
+    FakeVerifier,
+    Records,
+    chain,
+    eventually,
+    exchange,
+    inbound,
+    principal,
+    route,
+)
+
+from gateway.chain import ReauthorizerChain
+from gateway.errors import (
+    CannotDecide,
+    ChannelRejected,
+    ClientGone,
+    GatekeeperBusy,
+    RequestMalformed,
+    Undelivered,
+    VerifierUnavailable,
+)
+from gateway.items import Router
+from gateway.model import Deny, Kind, Stage
+from gateway.pipeline import Pipeline
+from gateway.policy import Entrance, Policy
+from gateway.throttle import Rates
+
+TOKEN = {"authorization": "Bearer good"}
+
+
+class NotingClient:
+    """Hands in one request and notes the answer."""
+
+    def __init__(self, request=None, relays=None):
+        self.request = request if request is not None else inbound(fields=TOKEN)
+        self.relays = relays
+        self.refusals, self.replies, self.answers = [], [], []
+
+    def read(self, exchange):
+        if isinstance(self.request, Exception):
+            raise self.request
+        return self.request
+
+    def admit_body(self, limit):
+        self.limit = limit
+
+    async def answer(self, exchange, status, fields):
+        self.answers.append((status, fields))
+
+    async def relay(self, exchange, reply):
+        if self.relays is not None:
+            raise self.relays
+        self.replies.append(reply)
+
+    def refuse(self, exchange, error):
+        exchange.code = error.code
+        self.refusals.append(error)
+
+
+class Path:
+    """A pipeline for one item, with everything around it faked."""
+
+    def __init__(self, in_flight=10, channels=None, **changed):
+        self.system, self.records = FakeSystem(), Records()
+        self.verifier, self.reauthorizer = FakeVerifier(good=principal()), FakeReauthorizer()
+        person = {
+            "item": ITEM,
+            "verifiers": chain(self.verifier),
+            "reauthorizers": ReauthorizerChain([self.reauthorizer]),
+        }
+        self.channels = channels if channels is not None else [FakeChannel()]
+        router = Router([route("GET", "/mine", self.system, **(person | changed))])
+        self.policy = Policy(7, router, [Entrance(channel) for channel in self.channels])
+        self.pipeline = Pipeline(self.policy, self.records, Rates(), in_flight, clock=lambda: NOW)
+
+    async def carry(self, request=None, relays=None):
+        client = NotingClient(request, relays)
+        await self.pipeline.handle(client, exchange())
+        return client
+
+
+async def test_a_request_passes_every_step_once():
+    path = Path()
+    client = await path.carry()
+    [record] = path.records
+    assert len(client.replies) == 1
+    assert record.stage is Stage.RELAY
+    assert sum(record.seconds.values()) <= record.total
+    assert (record.outcome, record.code, record.generation) == ("delivered", None, 7)
+    assert (record.item, record.template, record.principal) == (ITEM, "/mine", principal())
+    assert path.pipeline.in_flight == 0
+
+
+@pytest.mark.parametrize(("request_", "break_", "code", "stage"), [
+    (RequestMalformed("x"), None, "request-malformed", Stage.READ),
+    (inbound(path="/nowhere"), None, "item-unknown", Stage.MATCH),
+    (inbound("POST"), None, "method-not-allowed", Stage.MATCH),
+    (None, lambda path: setattr(path.channels[0], "error", ChannelRejected("x")), "channel-signature", Stage.IDENTIFY),
+    (None, lambda path: setattr(path.channels[0], "error", CannotDecide("x")), "cannot-decide", Stage.IDENTIFY),
+    (None, lambda path: setattr(path.channels[0], "error", KeyError("x")), "internal-error", Stage.IDENTIFY),
+    (None, lambda path: setattr(path.channels[0], "mine", False), "channel-unknown", Stage.IDENTIFY),
+    (None, lambda path: setattr(path.channels[0], "name", "app"), "channel-not-allowed", Stage.THROTTLE),
+    (inbound(), None, "token-missing", Stage.VERIFY),
+    (inbound(fields={"authorization": "Bearer x"}), None, "issuer-unknown", Stage.VERIFY),
+    (None, lambda path: path.verifier.verdicts.update(good=VerifierUnavailable("x")), "province-unreachable",
+     Stage.VERIFY),
+    (None, lambda path: path.verifier.verdicts.update(good=KeyError("x")), "internal-error", Stage.VERIFY),
+    (None, lambda path: path.verifier.verdicts.update(good=True), "internal-error", Stage.VERIFY),
+    (None, lambda path: path.verifier.verdicts.update(good=principal(kind=Kind.LEGAL)), "audience-not-allowed",
+     Stage.REAUTHORIZE),
+    (None, lambda path: setattr(path.reauthorizer, "decision", Deny("closed", ("x", "x"))), "closed",
+     Stage.REAUTHORIZE),
+    (None, lambda path: setattr(path.reauthorizer, "decision", KeyError("x")), "internal-error", Stage.REAUTHORIZE),
+    (None, lambda path: setattr(path.reauthorizer, "decision", None), "internal-error", Stage.REAUTHORIZE),
+])  # fmt: skip
+async def test_every_step_can_be_the_last(request_, break_, code, stage):
+    """One answer, one record that says where and why, and nothing at the system."""
+    path = Path()
+    if break_ is not None:
+        break_(path)
+    client = await path.carry(request_)
+    assert [error.code for error in client.refusals] == [code]
+    assert [(record.code, record.stage, record.outcome) for record in path.records] == [(code, stage, None)]
+    assert (client.replies, path.system.begun, path.pipeline.in_flight) == ([], 0, 0)
+
+
+@pytest.mark.parametrize(("error", "outcome"), [(Undelivered("x"), "unknown"), (GatekeeperBusy("x"), "refused")])
+async def test_what_became_of_a_request_that_was_handed_over_is_recorded(error, outcome):
+    path = Path()
+    path.system.answers(error)
+    await path.carry()
+    assert (path.records[0].outcome, path.records[0].stage) == (outcome, Stage.FORWARD)
+
+
+async def test_a_client_that_left_is_recorded_and_not_answered():
+    path = Path()
+    client = NotingClient(relays=ClientGone("gone"))
+    with pytest.raises(ClientGone):
+        await path.pipeline.handle(client, exchange())
+    assert (client.refusals, path.records[0].client_gone, path.pipeline.in_flight) == ([], True, 0)
+
+
+async def test_a_bug_while_relaying_is_answered_by_the_one_who_knows_what_went_out():
+    path = Path()
+    client = await path.carry(relays=RuntimeError("bug"))
+    assert [error.code for error in client.refusals] == ["internal-error"]
+
+
+@pytest.mark.parametrize("draining", [True, False])
+async def test_a_cancelled_request_is_told_when_the_worker_is_the_one_who_leaves(draining):
+    path = Path()
+    path.system.gate = asyncio.Event()
+    client = NotingClient()
+    carrying = asyncio.create_task(path.pipeline.handle(client, exchange()))
+    await path.system.until(1)
+    path.pipeline.draining = draining
+    carrying.cancel()
+    await asyncio.wait({carrying})
+    assert carrying.cancelled()
+    assert [error.code for error in client.refusals] == (["draining"] if draining else [])
+    assert (path.records[0].client_gone, path.pipeline.in_flight) == (not draining, 0)
+
+
+async def test_while_draining_nothing_new_begins():
+    path = Path()
+    path.pipeline.draining = True
+    client = await path.carry()
+    assert [error.code for error in client.refusals] == ["draining"]
+
+
+async def test_a_request_keeps_the_policy_it_began_with():
+    path, other = Path(), Path()
+    path.verifier.gate = asyncio.Event()
+    carrying = asyncio.create_task(path.carry())
+    await eventually(lambda: path.verifier.asked)
+    path.pipeline.policy = Policy(8, other.policy.router, other.policy.entrances)
+    assert path.pipeline.carries(7)
+    path.verifier.gate.set()
+    await carrying
+    assert (path.system.begun, other.system.begun, path.records[0].generation) == (1, 0, 7)
+    assert not path.pipeline.carries(7)
+    await path.carry()
+    assert (other.system.begun, path.records[1].generation) == (1, 8)
+
+
+async def test_the_channels_are_asked_in_order_until_one_knows_the_request():
+    first, second, third = (
+        FakeChannel("app", mine=False),
+        FakeChannel("web"),
+        FakeChannel("other", KeyError("never asked")),
+    )
+    path = Path(channels=[first, second, third])
+    await path.carry()
+    assert path.records[0].credential.channel == "web"
+
+
+async def test_an_item_for_anyone_asks_nobody():
+    path = Path(verifiers=None)
+    client = await path.carry(inbound())
+    assert len(client.replies) == 1
+    assert (path.verifier.asked, path.reauthorizer.asked, path.system.seen[0].principal) == (0, 0, None)
+
+
+async def test_the_time_already_spent_is_taken_off_the_items_timeout():
+    path = Path(timeout=2.0)
+    left = []
+
+    async def script(seen, outbound):
+        left.append(outbound.timeout)
+        return FakeReply(200)
+
+    path.system.script = script
+    await path.carry()
+    assert 0 < left[0] < 2.0
