@@ -1,0 +1,97 @@
+"""The inner unit as a process: `tongguan gatekeeper FILE`. It shares one key with the edge and no file."""
+
+import asyncio
+import secrets
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+
+from gateway.errors import ConfigurationError
+from gateway.ferry.carriers.socket import SocketCarrier
+from gateway.ferry.inner import InnerUnit
+from gateway.ferry.inner_records import InnerRecords
+from gateway.ferry.inner_settings import GatekeeperSettings, load_gatekeeper
+from gateway.forward.upstream import Upstream
+from gateway.records.sink import Sink
+
+CLEAN = 0
+"""Exit code: drained and ended."""
+FORCED = 1
+"""Exit code: told twice to stop, so requests under way were cut off."""
+MISCONFIGURED = 2
+"""Exit code: the configuration cannot be used; nothing was started."""
+
+_SINK_PATIENCE = 2.0
+
+
+def main_gatekeeper(path: Path) -> int:
+    """Run the inner unit in the foreground until SIGTERM or SIGINT; a second signal cuts off what is under way.
+
+    Returns:
+        The exit code: CLEAN, FORCED or MISCONFIGURED (what is wrong is on stderr, each line with file and line).
+    """
+    try:
+        return uvloop.run(_run_with_signals(path))
+    except ConfigurationError as error:
+        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
+        return MISCONFIGURED
+
+
+async def run_gatekeeper(path: Path, *, stop: asyncio.Event) -> None:
+    """Run the inner unit until `stop` is set, then drain.
+
+    Raises:
+        ConfigurationError: the file cannot be used, or the address cannot; nothing was started.
+    """
+    settings = load_gatekeeper(path)
+    log = structlog.get_logger().bind(part="gatekeeper")
+    sink = Sink(settings.records, settings.record_queue)
+    systems = {system.name: Upstream(system, log=log) for system in settings.systems}
+    carrier = SocketCarrier(settings.listen)
+    boot = secrets.token_hex(16)
+    records = InnerRecords(sink, boot, time.time)
+    unit = InnerUnit(settings, carrier, systems, records.write, log=log, boot=boot)
+    try:
+        await _serve(unit, settings, systems, stop, carrier, log)
+    finally:
+        records.flush()
+        await asyncio.to_thread(sink.close, _SINK_PATIENCE)
+
+
+async def _serve(
+    unit: InnerUnit,
+    settings: GatekeeperSettings,
+    systems: dict[str, Upstream],
+    stop: asyncio.Event,
+    carrier: SocketCarrier,
+    log: Any,
+) -> None:
+    for system in systems.values():
+        await system.start()
+    try:
+        await unit.start()
+        log.info("the gatekeeper's inner unit listens", address=str(carrier.address), routes=len(settings.routes))
+        await stop.wait()
+        await unit.drain(settings.drain)
+    finally:
+        await unit.stop()
+        for system in systems.values():
+            await system.stop()
+
+
+async def _run_with_signals(path: Path) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    serving = asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: serving.cancel() if stop.is_set() and serving else stop.set())
+    try:
+        await run_gatekeeper(path, stop=stop)
+    except asyncio.CancelledError:
+        return FORCED
+    return CLEAN

@@ -1,0 +1,140 @@
+"""gatekeeper.yaml: every key of the inner unit, and how the file is read. docs/ferry.md shows all of them."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+
+from gateway.configuration.problems import Problems
+from gateway.configuration.references import Source
+from gateway.configuration.sentences import explain_errors
+from gateway.configuration.yaml_source import read_yaml
+from gateway.contracts import Settings
+from gateway.errors import ConfigurationError
+from gateway.ferry.crossing import NEVER
+from gateway.ferry.envelope import LEAST_KEY
+from gateway.ferry.inspection import ContentSettings
+from gateway.forward.target import target_address
+from gateway.settings import BreakerSettings, HealthSettings, Name
+from gateway.units import AddressText, Duration, Size
+
+PATH_TEMPLATE = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]+|\{[a-z][a-z0-9_]*\}))+|/")
+PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+RouteMethod = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class InnerSystemSettings(Settings):
+    """A business system of the inner network; only the inner unit knows where it is."""
+
+    name: Name
+    targets: tuple[str, ...] = Field(min_length=1, description="http://host:port or unix:/path, without a path")
+    host: str | None = Field(None, description="value of Host sent to it; the target's own when missing")
+    connect_timeout: Duration = 2.0
+    idle_timeout: Duration = Field(15.0, description="idle connections are kept so long")
+    connections: int = Field(256, ge=1, description="most connections per target")
+    waiting: int = Field(256, ge=0, description="most requests that wait for one of them")
+    retry: Literal["safe", "never"] = Field(
+        "safe", description="safe: GET and HEAD without a body may be sent once more; nothing else ever is"
+    )
+    breaker: BreakerSettings = BreakerSettings()
+    health: HealthSettings | None = Field(None, description="active checks; passive ones always run")
+    response_limit: Size | None = Field(None, description="largest answer body read at all; a route has its own limit")
+
+    @field_validator("targets")
+    @classmethod
+    def _targets_are_addresses(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
+        for target in targets:
+            target_address(target)
+        return targets
+
+
+class RouteSettings(Settings):
+    """One thing that may be asked for from outside, and how it is called here."""
+
+    id: Name = Field(description="the id of the operation in the edge's policy")
+    system: Name
+    method: RouteMethod = Field(description="GET lets HEAD through as well")
+    path: str = Field(description="template of the system's own path: /settlements/{settlement_id}")
+    query: tuple[str, ...] = Field((), description="query parameters that may pass, each once; any other is blocked")
+    request: ContentSettings = ContentSettings()
+    answer: ContentSettings = ContentSettings(content_types=("application/json",))
+    timeout: Duration = Field(
+        10.0, description="for the whole answer; what is left of the request's deadline counts too"
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _path_is_a_template(cls, path: str) -> str:
+        if not PATH_TEMPLATE.fullmatch(path) or {".", ".."} & set(path.split("/")):
+            raise ValueError(f"{path!r} is no path template; write /segment/{{name}}, whole segments")
+        names = PARAMETER.findall(path)
+        if len(set(names)) < len(names):
+            raise ValueError(f"{path!r} names a parameter twice")
+        return path
+
+    @field_validator("request", "answer")
+    @classmethod
+    def _fields_may_cross(cls, content: ContentSettings) -> ContentSettings:
+        for name in content.fields:
+            if name.lower().encode() in NEVER:
+                raise ValueError(f"the field {name!r} never crosses")
+        return content
+
+
+class GatekeeperSettings(Settings):
+    """The inner unit."""
+
+    listen: AddressText = Field(description="where the outer units connect to")
+    key: SecretStr = Field(
+        description="key of the envelopes' MAC, at least 32 bytes, shared with the edge, by reference"
+    )
+    message: Size = Field(16 << 20, ge=1024, le=1 << 30, description="largest message either way")
+    links: int = Field(64, ge=1, description="most links at once: one for each worker and system")
+    in_flight: int = Field(512, ge=1, description="requests being carried at once; beyond it they are refused")
+    drain: Duration = Field(10.0, description="how long requests in flight may finish after SIGTERM")
+    records: str = Field("stdout", pattern=r"^(?:stdout|stderr|file:.+)$", description="one JSON line per request")
+    record_queue: int = Field(65536, ge=1024, description="records that may wait; beyond it they are lost and counted")
+    systems: Annotated[tuple[InnerSystemSettings, ...], Field(min_length=1)]
+    routes: Annotated[tuple[RouteSettings, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> "GatekeeperSettings":
+        systems = [system.name for system in self.systems]
+        routes = [route.id for route in self.routes]
+        for kind, names in (("system", systems), ("route", routes)):
+            repeated = sorted({name for name in names if names.count(name) > 1})
+            if repeated:
+                raise ValueError(f"{kind} {', '.join(repeated)} is there more than once")
+        for route in self.routes:
+            if route.system not in systems:
+                raise ValueError(f"route {route.id}: there is no system named {route.system!r}")
+        return self
+
+
+def load_gatekeeper(path: Path) -> GatekeeperSettings:
+    """Read gatekeeper.yaml.
+
+    Raises:
+        ConfigurationError: every problem that was found, each with file and line.
+    """
+    problems = Problems()
+    source = Source(read_yaml(path), problems)
+    settings = None
+    try:
+        settings = GatekeeperSettings.model_validate(source.data)
+    except ValidationError as error:
+        explain_errors(error, GatekeeperSettings, source, problems)
+    if settings is not None and not problems:
+        _check_key(settings.key, source, problems)
+    if settings is None or problems:
+        raise ConfigurationError(problems.lines())
+    return settings
+
+
+def _check_key(key: SecretStr, source: Source, problems: Problems) -> None:
+    if not source.is_reference(("key",)):
+        problems.at(source, ("key",), "is a secret; write {$env: NAME} or {$file: path}")
+    elif len(key.get_secret_value().encode()) < LEAST_KEY:
+        problems.at(source, ("key",), f"should have at least {LEAST_KEY} bytes")
