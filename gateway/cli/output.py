@@ -1,0 +1,47 @@
+"""What every command shares: the configuration's place, tables for people, JSON for machines."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import click
+
+USUAL_PLACES = (Path("config/gateway.yaml"), Path("/etc/tongguan/gateway.yaml"))
+
+as_text_or_json = click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For whom."
+)
+
+
+def config_path(ctx: click.Context) -> Path:
+    """The gateway.yaml that was asked for, or the first of the usual places that is there."""
+    asked: str | None = ctx.find_root().obj
+    if asked:
+        return Path(asked)
+    found = next((path for path in USUAL_PLACES if path.is_file()), None)
+    if found is None:
+        places = ", ".join(map(str, USUAL_PLACES))
+        raise click.UsageError(
+            f"no configuration: neither --config nor $TONGGUAN_CONFIG, and none of {places} is there"
+        )
+    return found
+
+
+def print_json(data: object) -> None:
+    """Print plain data for a machine."""
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows for a person; colour only on a terminal, and none with NO_COLOR."""
+    from rich import box  # noqa: PLC0415 - commands that print no table need not wait for it
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
+    console.print(table)

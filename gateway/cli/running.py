@@ -1,0 +1,61 @@
+"""Commands that run something in the foreground: gateway.processes.serve, the inner unit of gateway.ferry, sandbox."""
+
+import importlib
+import sys
+from functools import partial
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.output import config_path
+
+_PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+
+@click.command()
+@click.pass_context
+def serve(ctx: click.Context) -> None:
+    """Run the gateway in the foreground until SIGTERM; SIGHUP reloads. 启动网关."""
+    from gateway.configuration.loading import load  # noqa: PLC0415
+    from gateway.processes import serve as serving  # noqa: PLC0415 - the other commands here do not need the server
+    from gateway.records.metrics import exposition, merge  # noqa: PLC0415
+
+    def expose(snapshots: list[dict[str, Any]]) -> str:
+        return exposition(merge(snapshots)).decode()
+
+    sys.exit(serving.serve(partial(load, config_path(ctx)), expose))
+
+
+@click.command()
+@click.argument("file", required=False)
+@click.pass_context
+def gatekeeper(ctx: click.Context, file: str | None) -> None:
+    """Run the inner unit with its own configuration FILE, also written --config FILE. 启动网闸内端机."""
+    from gateway.ferry.inner_process import main_gatekeeper  # noqa: PLC0415
+
+    named: str | None = file or ctx.find_root().obj
+    if named is None:
+        raise click.UsageError("name the inner unit's file: tongguan gatekeeper gatekeeper.yaml")
+    sys.exit(main_gatekeeper(Path(named)))
+
+
+@click.command(context_settings=_PASSED_ON)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def sandbox(arguments: tuple[str, ...]) -> None:
+    """Run everything in miniature; `tongguan sandbox --help` tells more. 启动演示环境."""
+    sys.exit(importlib.import_module("sandbox.launch").main(list(arguments)))
+
+
+@click.command(context_settings=_PASSED_ON)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def tour(arguments: tuple[str, ...]) -> None:
+    """Play the sandbox's story; fails if a step is not as it should be. 演示完整流程."""
+    sys.exit(importlib.import_module("sandbox.tour").main(list(arguments)))
+
+
+@click.command()
+def version() -> None:
+    """Print the version. 显示版本."""
+    click.echo(f"tongguan {installed_version('tongguan')}")

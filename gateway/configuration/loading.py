@@ -1,0 +1,207 @@
+"""From YAML files to a configuration that can be used, or to every reason why it cannot. `load` is the whole of it.
+
+The supervisor loads; a worker gets the snapshots and makes settings of them with `static_from` and `policy_from`.
+"""
+
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+from pydantic import ValidationError
+
+from gateway.configuration import part_rules, policy_rules, static_rules
+from gateway.configuration.audit import Advice, audit
+from gateway.configuration.catalogue import Catalogue, Finding, read_catalogue
+from gateway.configuration.problems import Placed, Problems, reach
+from gateway.configuration.references import Source
+from gateway.configuration.sentences import explain_errors
+from gateway.configuration.sources import Files
+from gateway.errors import ConfigurationError
+from gateway.settings import PolicySettings, StaticSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that was read and validated whole.
+
+    Attributes:
+        settings: the static part.
+        static: the static part for the workers, secrets resolved; see `static_from`.
+        policy: the reloadable part for the workers, secrets resolved; see `policy_from`.
+        revision: 12 hex digits; the same for the same content, however it is formatted and commented.
+        files: every file that was read, secrets included.
+        advice: what works and should not stay so.
+    """
+
+    settings: StaticSettings
+    static: bytes = field(repr=False)
+    policy: bytes = field(repr=False)
+    revision: str
+    files: tuple[Path, ...]
+    advice: tuple[Advice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDocument:
+    """A policy that was read and validated whole.
+
+    Attributes:
+        settings: the policy.
+        snapshot: the same for a worker; see `policy_from`.
+        files: every file that was read.
+    """
+
+    settings: PolicySettings = field(repr=False)
+    snapshot: bytes = field(repr=False)
+    files: tuple[Path, ...]
+
+
+def load(path: Path) -> Loaded:
+    """Read gateway.yaml and everything it names.
+
+    Args:
+        path: gateway.yaml.
+
+    Raises:
+        ConfigurationError: with every problem of every file at once.
+    """
+    path, problems = Path(path), Problems()
+    with _collector_at_rest():
+        files = Files(path.parent, problems)
+        source = files.mapping(path)
+        static = _read_static(source, problems)
+        policy = files.policy(path.parent / _policy_name(source))
+        catalogue = None if policy is None else _read_policy(policy, static, problems)
+        if source and static and catalogue:
+            _note(static_rules.find_unshared_state(static, catalogue), source, problems)
+        if problems or source is None or static is None or catalogue is None:
+            raise ConfigurationError(problems.lines())
+        return Loaded(
+            static,
+            msgspec.json.encode(source.data),
+            msgspec.json.encode(catalogue.source.data),
+            _revision(static, source, catalogue.source),
+            tuple(dict.fromkeys(files.read)),
+            tuple(audit(static, source, catalogue)),
+        )
+
+
+def load_static(path: Path) -> StaticSettings:
+    """Read gateway.yaml alone.
+
+    Raises:
+        ConfigurationError: with every problem in it.
+    """
+    path, problems = Path(path), Problems()
+    static = _read_static(Files(path.parent, problems).mapping(path), problems)
+    if problems or static is None:
+        raise ConfigurationError(problems.lines())
+    return static
+
+
+def load_policy(static: StaticSettings, path: Path) -> PolicyDocument:
+    """Read policy.yaml and the files it includes.
+
+    Args:
+        static: what it has to go with.
+        path: policy.yaml.
+
+    Raises:
+        ConfigurationError: with every problem in them.
+    """
+    path, problems = Path(path), Problems()
+    with _collector_at_rest():
+        files = Files(path.parent, problems)
+        policy = files.policy(path)
+        catalogue = None if policy is None else _read_policy(policy, static, problems)
+        if problems or catalogue is None or catalogue.settings is None:
+            raise ConfigurationError(problems.lines())
+        return PolicyDocument(catalogue.settings, msgspec.json.encode(catalogue.source.data), tuple(files.read))
+
+
+def static_from(snapshot: bytes) -> StaticSettings:
+    """Make static settings of a snapshot that `load` validated."""
+    return StaticSettings.model_validate_json(snapshot, strict=True)
+
+
+def policy_from(snapshot: bytes) -> PolicySettings:
+    """Make a policy of a snapshot that `load` validated."""
+    with _collector_at_rest():
+        return PolicySettings.model_validate_json(snapshot, strict=True)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Loading makes a million objects and no garbage; looking through them again and again doubles its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _policy_name(static: Source | None) -> str:
+    named = None if static is None else reach(static.data, ("policy",))
+    return named if isinstance(named, str) and named and "\0" not in named else "policy.yaml"
+
+
+def _read_static(source: Source | None, problems: Problems) -> StaticSettings | None:
+    if source is None:
+        return None
+    try:
+        static = StaticSettings.model_validate_json(msgspec.json.encode(source.data), strict=True)
+    except ValidationError as exc:
+        explain_errors(exc, StaticSettings, source, problems)
+        return None
+    _note(part_rules.find_literal_secrets(static, source), source, problems)
+    for find in _STATIC_RULES:
+        _note(find(static), source, problems)
+    return static
+
+
+def _read_policy(source: Placed, static: StaticSettings | None, problems: Problems) -> Catalogue:
+    catalogue = read_catalogue(source, problems)
+    part_rules.check_parts(catalogue, problems)
+    for find in _POLICY_RULES:
+        _note(find(catalogue), source, problems)
+    if static is not None:
+        _note(policy_rules.find_bodies_too_large(catalogue, static), source, problems)
+    return catalogue
+
+
+def _note(findings: Iterable[Finding], source: Placed, problems: Problems) -> None:
+    for where, text in findings:
+        problems.at(source, where, text)
+
+
+def _revision(settings: StaticSettings, static: Placed, policy: Placed) -> str:
+    """A digest that does not depend on formatting. Keyed, because it covers secrets and stands in every record."""
+    key = settings.records.pseudonym_key.get_secret_value().encode()[:64]
+    content = msgspec.json.encode([static.data, policy.data], order="sorted")
+    return blake2b(content, digest_size=6, key=key).hexdigest()
+
+
+_STATIC_RULES: tuple[Callable[[StaticSettings], Iterator[Finding]], ...] = (
+    static_rules.find_bad_listeners,
+    static_rules.find_bad_hosts,
+    static_rules.find_unsafe_trust,
+    static_rules.find_bad_keys,
+    static_rules.find_bad_sinks,
+)
+_POLICY_RULES: tuple[Callable[[Catalogue], Iterator[Finding]], ...] = (
+    part_rules.find_unique_names,
+    part_rules.find_bad_origins,
+    part_rules.find_bad_systems,
+    policy_rules.find_unknown_names,
+    policy_rules.find_repeated_codes,
+    policy_rules.find_bad_templates,
+    policy_rules.find_collisions,
+    policy_rules.find_bad_ways,
+    policy_rules.find_bad_audiences,
+)

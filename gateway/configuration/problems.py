@@ -1,0 +1,88 @@
+"""What is wrong with a configuration, as lines people can act on: file, line, YAML path, sentence, remedy.
+
+sentences.py notes pydantic's findings here, the rules note their own; loading.py raises them all at once.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from gateway.configuration.yaml_source import Document, Where
+from gateway.errors import ConfigurationError
+
+
+class Placed(Protocol):
+    """Data whose every value can be found in a file."""
+
+    data: Any
+
+    def place(self, where: Where) -> tuple[Document, Where]:
+        """The file, and the place in it."""
+        ...
+
+    def is_reference(self, where: Where) -> bool:
+        """Tell whether the value was written as a reference."""
+        ...
+
+
+class Problems:
+    """Collects problems, so that all of them are told at once, in the order of the files."""
+
+    def __init__(self) -> None:
+        self._files: list[str] = []
+        self._found: list[tuple[int, int, str]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, document: Document, where: Where, text: str) -> None:
+        """Note a problem with one value."""
+        line = document.line(where)
+        path = f" {written(where)}" if where else ""
+        text = " ".join(text.splitlines())  # an import error's text, for one, may have several lines
+        self._note(document.shown, line, f"{document.shown}:{line}{path}: {text}")
+
+    def at(self, source: Placed, where: Where, text: str) -> None:
+        """Note a problem with one value of a source that may be spread over several files."""
+        self.add(*source.place(where), text)
+
+    def extend(self, error: ConfigurationError) -> None:
+        """Note what another reader found."""
+        for number, text in enumerate(error.problems):
+            self._note(text.partition(":")[0], number, text)
+
+    def _note(self, file: str, line: int, text: str) -> None:
+        if file not in self._files:
+            self._files.append(file)
+        self._found.append((self._files.index(file), line, text))
+
+    def lines(self) -> list[str]:
+        """All of them, by file and line; the same text once."""
+        return list(dict.fromkeys(text for *_, text in sorted(self._found)))
+
+
+def written(where: Iterable[str | int]) -> str:
+    """Write a place as people do: `items[2].reauthorize[0]`."""
+    text = ""
+    for step in where:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += ("." if text else "") + (step if step.isprintable() else repr(step))
+    return text
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A suggestion in brackets, with a leading blank; empty when nothing is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def reach(data: Any, where: Where) -> Any:
+    """The value at a place; None when there is none."""
+    for step in where:
+        inside = isinstance(data, dict) and step in data
+        if not inside and not (isinstance(data, list) and isinstance(step, int) and step < len(data)):
+            return None
+        data = data[step]
+    return data

@@ -1,0 +1,114 @@
+"""What has to hold for gateway.yaml beyond its types. loading.py notes the findings."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from gateway.configuration.catalogue import Catalogue, Finding
+from gateway.configuration.parts import PartUnusableError, import_part
+from gateway.configuration.policy_rules import places_of_shared_state
+from gateway.configuration.problems import written
+from gateway.settings import StaticSettings
+
+SHORTEST_PSEUDONYM_KEY = 16
+LONGEST_SOCKET_PATH = 107
+"""Bytes of `sun_path` without its final NUL (unix(7))."""
+
+_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+
+
+def find_bad_listeners(static: StaticSettings) -> Iterator[Finding]:
+    """The management listener is not public, and the two are not the same."""
+    management = static.management
+    if not management.path and not _is_loopback(management.host):
+        text = f"{management} can be reached from outside; write 127.0.0.1:port, [::1]:port or unix:/path"
+        yield ("management",), text
+    if management == static.listen and (management.path or management.port):
+        yield ("management",), f"{management} is the public listener"
+    for key, address in (("listen", static.listen), ("management", management)):
+        if len(address.path.encode()) > LONGEST_SOCKET_PATH:
+            yield (key,), f"is longer than {LONGEST_SOCKET_PATH} bytes, the most a Unix socket's path may have"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def find_bad_hosts(static: StaticSettings) -> Iterator[Finding]:
+    """Hosts are written as they come in `Host`."""
+    for index, host in enumerate(static.hosts):
+        found = _HOST.fullmatch(host)
+        if not found or int(found[1] or 0) > 65535:
+            yield (
+                ("hosts", index),
+                f"{host!r} is no host; write it as it comes in Host, lower case: www.example.gov.cn",
+            )
+        elif host in static.hosts[:index]:
+            yield ("hosts", index), f"{host} is listed twice"
+
+
+def find_unsafe_trust(static: StaticSettings) -> Iterator[Finding]:
+    """Nobody trusts the whole world by accident."""
+    for index, network in enumerate(static.trusted_proxies):
+        everybody = isinstance(network, IPv4Network | IPv6Network) and network.prefixlen == 0
+        if everybody and not static.unsafe_trust_everybody:
+            text = f"{network} lets any client name its own address; list your proxies"
+            yield ("trusted_proxies", index), f"{text}, or set unsafe_trust_everybody: true"
+
+
+def find_bad_keys(static: StaticSettings) -> Iterator[Finding]:
+    """The signing key is of a kind that docs/ferry.md names, and the pseudonym key is long enough."""
+    pem = static.identity.key.get_secret_value().encode()
+    try:
+        key = load_pem_private_key(pem, None)
+    except (ValueError, TypeError, ArithmeticError):
+        key = None
+    p256 = isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1)
+    if pem and not p256 and not isinstance(key, Ed25519PrivateKey):
+        text = "is no unencrypted private key of Ed25519 or P-256 in PEM"
+        yield ("identity", "key"), f"{text}; docs/configuration.md says how to make one"
+    pseudonym = static.records.pseudonym_key.get_secret_value().encode()
+    if pseudonym and len(pseudonym) < SHORTEST_PSEUDONYM_KEY:
+        yield ("records", "pseudonym_key"), f"is shorter than {SHORTEST_PSEUDONYM_KEY} bytes"
+
+
+def find_bad_sinks(static: StaticSettings) -> Iterator[Finding]:
+    """Records go where they can be written."""
+    for key, sink in (("access", static.records.access), ("application", static.records.application)):
+        kind, _, path = sink.partition(":")
+        if kind != "file" and sink not in ("stdout", "stderr"):
+            yield ("records", key), f"{sink!r} is no sink; write stdout, stderr or file:/path"
+        elif kind == "file" and not (path and "\0" not in path and Path(path).parent.is_dir()):
+            yield ("records", key), f"{sink!r}: there is no such folder"
+
+
+def find_unshared_state(static: StaticSettings, catalogue: Catalogue) -> Iterator[Finding]:
+    """More than one worker needs a store they share wherever something is counted or remembered once."""
+    if static.workers == 1 or static.state != "memory":
+        return
+    places = list(places_of_shared_state(catalogue))
+    named = [f"{written(catalogue.source.place(where)[1])} ({catalogue.written_at(where)})" for where in places]
+    named += [
+        f"{written(entry.where)} ({catalogue.written_at(entry.where)}, which remembers what it has seen)"
+        for _, entry in catalogue.parts()
+        if _shares_state(entry.value.use)
+    ]
+    if named:
+        more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+        text = f"{static.workers} workers with state: memory would each keep their own {', '.join(named[:3])}{more}"
+        yield ("workers",), f"{text}; set workers: 1, or take these out"
+
+
+def _shares_state(use: str) -> bool:
+    try:
+        return import_part(use).shares_state
+    except PartUnusableError:
+        return False  # told where it is named

@@ -1,0 +1,264 @@
+"""The command line offline: what it prints, where, and how it exits."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli import COMMANDS, tongguan
+
+
+def test_help_lists_every_command_in_both_languages_and_the_exit_codes():
+    result = CliRunner().invoke(tongguan, ["--help"])
+
+    assert result.exit_code == 0
+    for name, named in COMMANDS.items():
+        assert f"{name} " in result.output
+        assert named.chinese in result.output
+    assert "Exit codes:" in result.output
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_table_is_one_and_says_the_same_in_chinese(name):
+    if name in ("sandbox", "tour"):  # their own --help answers
+        return
+    result = CliRunner().invoke(tongguan, [name, "--help"])
+
+    assert result.exit_code == 0
+    assert COMMANDS[name].chinese in result.output
+
+
+def test_help_imports_none_of_the_commands():
+    program = "import sys, gateway.cli\ntry: gateway.cli.main()\nexcept SystemExit: pass\n"
+    program += "print(*[name for name in sys.modules if name.startswith(('gateway.cli.', 'gateway.configuration.'))])"
+    done = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_an_unknown_command_is_a_usage_error():
+    assert CliRunner().invoke(tongguan, ["serv"]).exit_code == 2
+
+
+def test_no_configuration_at_all_is_told_with_the_places_that_were_looked_at(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TONGGUAN_CONFIG", raising=False)
+
+    result = CliRunner().invoke(tongguan, ["check"])
+
+    assert result.exit_code == 2
+    assert "config/gateway.yaml" in result.stderr
+
+
+def test_the_environment_names_the_configuration(world, monkeypatch):
+    monkeypatch.setenv("TONGGUAN_CONFIG", str(world.path))
+
+    assert CliRunner().invoke(tongguan, ["check"]).exit_code == 0
+
+
+def test_check_says_good_with_the_revision(run, world):
+    result = run("check")
+
+    assert result.exit_code == 0
+    assert f"{world.path}: good, 2 items, 3 files, revision {world.load().revision}\n" == result.stdout
+
+
+def test_check_gives_advice_and_still_exits_0(run, world):
+    world.edit("gateway.yaml", "workers: 1", "scheme: http")
+
+    result = run("check")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("TG02 high: gateway.yaml:6 scheme: ")
+
+
+def test_check_prints_every_problem_on_stderr_and_exits_2(run, world):
+    world.edit("gateway.yaml", "workers: 1", "worker: 1")
+    world.edit("policy.yaml", "system: outside", "system: outsied")
+
+    result = run("check")
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert [*world.problems(), f"{world.path}: cannot be used, 2 problems"] == result.stderr.splitlines()
+
+
+def test_check_tells_machines_in_json(run, world):
+    good = json.loads(run("check", "--format", "json").stdout)
+    world.edit("gateway.yaml", "workers: 1", "worker: 1")
+    bad = run("check", "--format", "json")
+
+    assert (good["ok"], good["items"], good["advice"]) == (True, 2, [])
+    assert bad.exit_code == 2
+    assert {"ok": False, "file": str(world.path), "problems": world.problems()} == json.loads(bad.stdout)
+
+
+def test_a_broken_configuration_is_no_traceback_for_any_command(run, world):
+    world.write("policy.yaml", "")
+
+    for command in (
+        ["items", "list"],
+        ["items", "show", "guides"],
+        ["plugins", "schema", "web"],
+        ["explain", "GET", "/"],
+    ):
+        result = run(*command)
+        assert (
+            result.exit_code,
+            result.stderr.splitlines(),
+        ) == (2, ["policy.yaml:1: is empty; it should hold a mapping of keys"])
+
+
+def test_diff_says_nothing_of_the_same(run, world, tmp_path_factory):
+    other = copy_of(world, tmp_path_factory)
+    (other / "policy.yaml").write_text("# moved about\n" + (other / "policy.yaml").read_text())
+
+    result = run("diff", str(world.folder), str(other))
+
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_diff_tells_items_and_parts_by_name_and_keys_by_value(run, world, tmp_path_factory):
+    old = copy_of(world, tmp_path_factory)
+    world.edit("gateway.yaml", "drain: 30s", "drain: 40s")
+    world.edit("policy.yaml", "assurance: 3", "assurance: 2")
+    world.edit("policy.yaml", "timeout: 5s", "in_flight: 5")
+    world.edit("policy.yaml", "code: guides", "code: handbooks")
+    world.edit("policy.yaml", "name: owner-switch", "name: switch")
+
+    result = run("diff", str(old / "gateway.yaml"), str(world.path))
+
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        '~ gateway.yaml drain: "30s" → "40s"',
+        "- re-authorizer owner-switch",
+        "+ re-authorizer switch",
+        "- item guides",
+        "+ item handbooks",
+        "~ item settlements assurance: 3 → 2",
+        "- item settlements limits.timeout",
+        "+ item settlements limits.in_flight",
+    ]
+
+
+def test_diff_tells_when_the_order_changes_in_which_channels_are_asked(run, world, tmp_path_factory):
+    old = copy_of(world, tmp_path_factory)
+    more = "  - {name: app, use: 'tests.configuration.config_parts:Door'}\n"
+    (old / "policy.yaml").write_text((old / "policy.yaml").read_text().replace("verifiers:", more + "verifiers:"))
+    world.edit("policy.yaml", "channels:\n", "channels:\n" + more)
+
+    result = run("diff", str(old), str(world.folder), "--format", "json")
+
+    assert json.loads(result.stdout) == [
+        {"kind": "changed", "what": "channels", "key": "order", "old": '["web", "app"]', "new": '["app", "web"]'}
+    ]
+
+
+def test_diff_needs_no_secret_and_repeats_none(run, world, tmp_path_factory, monkeypatch):
+    monkeypatch.delenv("TEST_FERRY_KEY")
+    old = copy_of(world, tmp_path_factory)
+    world.edit("policy.yaml", "{$env: TEST_FERRY_KEY}", "written-out-by-mistake")
+
+    result = run("diff", str(old / "policy.yaml"), str(world.folder / "policy.yaml"))
+
+    assert result.stdout.splitlines() == ['~ system inside key: {"$env": "TEST_FERRY_KEY"} → "…"']
+
+
+def test_diff_of_what_cannot_be_read_exits_2(run, world):
+    result = run("diff", str(world.folder), str(world.folder / "none.yaml"))
+
+    assert result.exit_code == 2
+    assert "none.yaml: no such file" in result.stderr
+
+
+def copy_of(world, tmp_path_factory):
+    target = tmp_path_factory.mktemp("old") / "config"
+    shutil.copytree(world.folder, target)
+    return target
+
+
+@pytest.mark.parametrize("which", ["static", "policy", "tests.configuration.config_parts:Door"])
+def test_a_schema_refers_only_to_what_it_defines(run, which):
+    schema = json.loads(run("schema", which).stdout)
+
+    references = set(references_in(schema))
+    assert {f"#/$defs/{name}".replace(" ", "%20") for name in schema["$defs"]} >= references
+    assert "#/$defs/reference" in references
+
+
+def references_in(schema):
+    if isinstance(schema, dict):
+        yield from [schema["$ref"]] if isinstance(schema.get("$ref"), str) else []
+        schema = schema.values()
+    if not isinstance(schema, str | int | float | bool | None):
+        for inner in schema:
+            yield from references_in(inner)
+
+
+def test_a_schema_lets_nothing_but_a_reference_stand_for_a_secret(run):
+    key = json.loads(run("schema", "static").stdout)["$defs"]["IdentitySettings"]["properties"]["key"]
+
+    assert {"title", "description", "$ref"} == key.keys()
+    assert key["$ref"] == "#/$defs/reference"
+
+
+def test_the_policy_schema_knows_the_settings_of_the_parts_that_ship(run):
+    schema = json.loads(run("schema", "policy").stdout)
+
+    uses = {rule["if"]["properties"]["use"]["const"] for rule in schema["$defs"]["ChannelSettings"]["allOf"]}
+    assert {"plugins.channels.web:Web", "plugins.channels.app:App"} <= uses
+    assert "window" in schema["$defs"]["config of plugins.channels.app:App"]["properties"]
+
+
+def test_a_schema_of_nothing_is_a_usage_error(run):
+    assert run("schema", "none:Such").exit_code == 2
+
+
+def test_items_are_listed_and_shown(run):
+    listed = json.loads(run("items", "list", "--format", "json").stdout)
+    shown = run("items", "show", "settlements")
+
+    assert [item["code"] for item in listed] == ["guides", "settlements"]
+    assert "/guides/{id}" in run("items", "list").stdout
+    assert "64KiB" in shown.stdout
+    assert "住院结算" in shown.stdout
+
+
+def test_an_unknown_item_is_told_with_what_was_meant(run):
+    result = run("items", "show", "guide")
+
+    assert (result.exit_code, result.stderr) == (1, "Error: no item has the code 'guide' (did you mean 'guides'?)\n")
+
+
+def test_plugins_are_listed_and_their_settings_shown_by_name(run):
+    listed = json.loads(run("plugins", "list", "--format", "json").stdout)
+    schema = json.loads(run("plugins", "schema", "web").stdout)
+
+    assert {"use": "plugins.channels.web:Web", "kind": "channels"}.items() <= next(
+        one for one in listed if one["use"] == "plugins.channels.web:Web"
+    ).items()
+    assert "window" in schema["properties"]
+
+
+def test_nothing_is_coloured_where_no_terminal_is(run):
+    assert "\x1b" not in run("items", "list").stdout
+    assert "\x1b" not in run("check").stdout
+
+
+def test_explain_says_whether_a_request_would_be_carried(run):
+    result = run("explain", "GET", "/nowhere", "--format", "json")
+
+    explained = json.loads(result.stdout)
+    assert (result.exit_code, explained["carried"], explained["status"]) == (1, False, 404)
+
+
+@pytest.mark.parametrize("arguments", [["-H", "no colon"], ["--as", "kind=natural"], ["--as", "subject=a,age=5"]])
+def test_explain_refuses_what_is_no_question(run, arguments):
+    assert run("explain", "GET", "/guides/1", *arguments).exit_code == 2
+
+
+def test_version_is_printed(run):
+    assert run("version").stdout.startswith("tongguan ")

@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.configuration.config_world import World
+
+
+@pytest.fixture(scope="session")
+def identity() -> str:
+    key = Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.fixture
+def world(tmp_path: Path, identity: str, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setenv("TEST_PSEUDONYM_KEY", "p" * 16)
+    monkeypatch.setenv("TEST_FERRY_KEY", "f" * 32)
+    return World(tmp_path, identity)
+
+
+@pytest.fixture
+def shipped_secrets(identity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment variables that the comments in config/ name."""
+    monkeypatch.setenv("TONGGUAN_IDENTITY_KEY", identity)
+    monkeypatch.setenv("TONGGUAN_PROVINCE_SECRET", "given-by-the-province")
+    for name in ("PSEUDONYM_KEY", "APP_SECRET", "FERRY_KEY"):
+        monkeypatch.setenv(f"TONGGUAN_{name}", name.lower() * 8)

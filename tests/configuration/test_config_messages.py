@@ -1,0 +1,134 @@
+"""configuration/loading.py: every mistake has one line with file, line, YAML path, sentence; all come at once."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+MISTAKES = yaml.safe_load(Path(__file__).with_name("mistakes.yaml").read_bytes())
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: f"{mistake['in']}: {mistake['by']}")
+def test_a_mistake_is_told_in_one_plain_line(world, mistake):
+    world.edit(mistake["in"], mistake["replace"], mistake["by"])
+
+    assert [line.replace("FOLDER", str(world.folder)) for line in mistake["told"]] == world.problems()
+
+
+@pytest.mark.parametrize(
+    "path", ["", "guides", "/guides/", "//guides", "/a//b", "/a/../b", "/a/.", "/{id", "/{}", "/{1}", "/x{id}", "/a b",
+             "/指南", "/a;b", "/a?b", "/a%2", "/a%2f", "/a#b", "/a\\b"],
+)  # fmt: skip
+def test_a_path_that_is_no_template_is_refused(world, path):
+    world.edit("policy.yaml", '"/guides/{id}"', "'" + path + "'")
+
+    expected = f"{path!r} is no path template; write /segment/{{name}}, whole segments, no slash at the end"
+    assert [f"policy.yaml:28 items[0].operations[0].path: {expected}"] == world.problems()
+
+
+@pytest.mark.parametrize("path", ["/", "/a", "/a/{b}/c", "/{a}/{b}", "/a.b/~c", "/%E6%8C%87", "/a:b@c", "/..a/..."])
+def test_plain_segments_and_whole_parameters_are_templates(world, path):
+    world.edit("policy.yaml", '"/guides/{id}"', "'" + path + "'")
+
+    assert world.load()
+
+
+def test_all_mistakes_of_all_files_come_at_once_in_the_order_of_the_files(world):
+    world.edit("gateway.yaml", "workers: 1", "worker: 1")
+    world.edit("gateway.yaml", "listen: 127.0.0.1:8080", "listen: 8080")
+    world.edit("policy.yaml", "client_rate", "include: [more.yaml]\nclient_rate")
+    world.edit("policy.yaml", "{window: 5m}", "{windw: 5m}")
+    world.edit("policy.yaml", "timeout: 5s", "timeout: 5")
+    world.edit("policy.yaml", "system: outside", "system: outsied")
+    world.write("more.yaml", "items:\n  - code: guides\n  - {}\n")
+
+    assert [line for line in world.problems() if not line.startswith("more.yaml")] == [
+        "gateway.yaml:2 listen: 8080 is no address; write 127.0.0.1:8080, [::1]:8080 or unix:/path/to.sock",
+        "gateway.yaml:6 worker: unknown key (did you mean 'workers'?)",
+        "policy.yaml:6 channels[0].config.windw: unknown key (did you mean 'window'?)",
+        "policy.yaml:28 items[0].system: no system named 'outsied' (did you mean 'outside'?)",
+        "policy.yaml:41 items[1].limits.timeout: 5 is no duration; write it with a unit: 250ms, 5s, 10m, 1h, 2d",
+    ]
+    missing = ("audience", "category", "channels", "name", "operations", "reauthorize", "system")
+    assert [
+        *(f"more.yaml:2 items[0].{key}: is required and missing" for key in missing),
+        *(f"more.yaml:3 items[1].{key}: is required and missing" for key in sorted((*missing, "code"))),
+    ] == [line for line in world.problems() if line.startswith("more.yaml")]
+
+
+def test_an_item_of_an_included_file_is_told_by_its_place_in_that_file(world):
+    world.edit("policy.yaml", "client_rate", "include: [items/*.yaml]\nclient_rate")
+    world.write("items/a.yaml", "items: []\n")
+    world.write(
+        "items/b.yaml", (world.folder / "policy.yaml").read_text().partition("\nitems:")[2].join(["items:", ""])
+    )
+    world.edit("items/b.yaml", "code: settlements", "code: other")
+
+    problems = world.problems()
+
+    assert "items/b.yaml:2 items[0].code: 'guides' is taken, first in policy.yaml:24" in problems
+    assert "items/b.yaml:7 items[0].operations[0]: GET /guides/{id} is answered already, in policy.yaml:29" in problems
+
+
+def test_an_included_file_holds_items_and_nothing_else(world):
+    world.edit("policy.yaml", "client_rate", "include: [more.yaml]\nclient_rate")
+    world.write("more.yaml", "channels: []\n")
+
+    assert world.problems() == [
+        "more.yaml:1 channels: unknown key; an included file holds items and nothing else",
+        "more.yaml:1 items: should be a list",
+    ]
+
+
+def test_a_file_that_is_included_twice_counts_once(world):
+    world.edit("policy.yaml", "client_rate", "include: [more.yaml, '*re.yaml']\nclient_rate")
+    world.write("more.yaml", "items: []\n")
+
+    assert [path.name for path in world.load().files].count("more.yaml") == 1
+
+
+@pytest.mark.parametrize("text", ["- a\n", "just text\n", "5\n"])
+def test_a_file_that_is_no_mapping_is_told(world, text):
+    world.write("policy.yaml", text)
+
+    assert world.problems() == ["policy.yaml:1: should be a mapping of keys"]
+
+
+def test_the_signing_key_has_to_be_one(world):
+    world.write_secret("identity.pem", "not a key")
+
+    text = "is no unencrypted private key of Ed25519 or P-256 in PEM; docs/configuration.md says how to make one"
+    assert world.problems() == [f"gateway.yaml:9 identity.key: {text}"]
+
+
+def test_the_world_is_trusted_only_on_purpose(world):
+    world.edit("gateway.yaml", "[10.0.0.0/8]", "[0.0.0.0/0, '::/0']\nunsafe_trust_everybody: true")
+
+    assert [(one.rule, one.severity) for one in world.load().advice] == [("TG01", "high")]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.9.9.9:1", "'[::1]:1'", "localhost:1", "unix:/run/m.sock"])
+def test_management_on_loopback_or_a_unix_socket_is_fine(world, address):
+    world.edit("gateway.yaml", "management: 127.0.0.1:8081", f"management: {address}")
+
+    assert world.load()
+
+
+def test_workers_that_share_nothing_may_not_be_many_where_something_is_counted(world):
+    world.edit("gateway.yaml", "workers: 1", "workers: 4")
+    world.edit("policy.yaml", "config_parts:Door", "config_parts:RememberingDoor")
+
+    [line] = world.problems()
+    assert line == (
+        "gateway.yaml:6 workers: 4 workers with state: memory would each keep their own "
+        "client_rate (policy.yaml:1), items[1].limits.rate (policy.yaml:40), "
+        "channels[0] (policy.yaml:3, which remembers what it has seen); set workers: 1, or take these out"
+    )
+
+
+def test_workers_may_be_many_where_nothing_is_counted(world):
+    world.edit("gateway.yaml", "workers: 1", "workers: 4")
+    world.edit("policy.yaml", "client_rate: 600/minute\n", "")
+    world.edit("policy.yaml", "rate: 30/minute, ", "")
+
+    assert world.load().settings.workers == 4
