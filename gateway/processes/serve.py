@@ -1,0 +1,133 @@
+"""`tongguan serve`: bind the listeners, run the supervisor between them, say when it is ready and how it ended."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import uvloop
+from aiohttp import web
+
+from gateway.errors import ConfigurationError
+from gateway.processes.listening import Listener, bind, require_loopback
+from gateway.processes.management import make_application
+from gateway.processes.reloading import Load
+from gateway.processes.supervisor import Exposition, Supervisor
+from gateway.processes.worker_process import Launch, Pace, Snapshot
+from gateway.processes.workers import Workers, WorkersFailed
+from gateway.records.application import ApplicationLog
+from gateway.records.sink import Sink
+from gateway.settings import RecordSettings
+from gateway.units import Address
+
+CLEAN = 0
+"""Exit code: drained and ended."""
+FORCED = 1
+"""Exit code: told twice to stop, so requests in flight were cut off."""
+MISCONFIGURED = 2
+"""Exit code: the configuration cannot be used; nothing was started."""
+NOT_STARTED = 3
+"""Exit code: no worker could be started, or kept."""
+
+PACE = Pace()
+
+
+def serve(
+    load: Load, exposition: Exposition, *, edge: str = "gateway.app:make_edge", pace: Pace = PACE, log: Any = None
+) -> int:
+    """Run the gateway in the foreground until it is told to stop.
+
+    Args:
+        load: reads the configuration files.
+        exposition: merges the workers' metrics.
+        edge: import path of the edge's factory (gateway.processes.worker.MakeEdge).
+        pace: how patient to be.
+        log: the application log; the one that the configuration names when missing.
+
+    Returns:
+        The exit code: CLEAN, FORCED, MISCONFIGURED or NOT_STARTED.
+    """
+    try:
+        forced = uvloop.run(_serve(load, exposition, edge, pace, log))
+    except ConfigurationError as error:
+        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
+        return MISCONFIGURED
+    except WorkersFailed as error:
+        sys.stderr.write(f"{error}; what each of them said is above\n")
+        return NOT_STARTED
+    return FORCED if forced else CLEAN
+
+
+def notify_systemd(state: str) -> None:
+    """Tell systemd about our state where it asks for it (sd_notify(3)): `READY=1`, `STOPPING=1`."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
+        notifier.sendto(state.encode(), address.replace("@", "\0", 1) if address.startswith("@") else address)
+
+
+async def _serve(load: Load, exposition: Exposition, edge: str, pace: Pace, log: Any) -> bool:
+    loaded = load()
+    settings = loaded.settings
+    require_loopback("management", settings.management)
+    with contextlib.ExitStack() as held:
+        log = log or held.enter_context(_application_log(settings.records))
+        public = held.enter_context(_listening("listen", settings.listen, mode=0o660))
+        desk = held.enter_context(_listening("management", settings.management, mode=0o600))
+        launch = Launch(edge, (public.socket,), loaded.static, settings.drain)
+        workers = Workers(launch, settings.workers, Snapshot(1, loaded.policy, loaded.revision), pace, log)
+
+        def on_stop() -> None:
+            notify_systemd("STOPPING=1")
+            public.release()  # the workers close their copies: nobody is left waiting in a queue that nobody empties
+
+        supervisor = Supervisor(loaded, load, workers, exposition, pace=pace, log=log, on_stop=on_stop)
+        supervisor.take_signals()
+        async with _managed(supervisor, desk.socket):
+            announcing = asyncio.create_task(_announce(supervisor, public.address, desk.address))
+            try:
+                return await supervisor.run()
+            finally:
+                announcing.cancel()
+
+
+@contextlib.contextmanager
+def _application_log(settings: RecordSettings) -> Iterator[Any]:
+    sink = Sink(settings.application, settings.queue)
+    log = ApplicationLog(sink)
+    log.install()
+    try:
+        yield log.logger()
+    finally:
+        sink.close(1.0)
+
+
+@contextlib.contextmanager
+def _listening(key: str, address: Address, *, mode: int) -> Iterator[Listener]:
+    listener = bind(key, address, mode=mode)
+    try:
+        yield listener
+    finally:
+        listener.release()
+
+
+@contextlib.asynccontextmanager
+async def _managed(supervisor: Supervisor, desk: socket.socket) -> AsyncIterator[None]:
+    application = make_application(supervisor, unix=desk.family == socket.AF_UNIX)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.2)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, desk).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _announce(supervisor: Supervisor, public: Address, desk: Address) -> None:
+    workers = await supervisor.all_serving()
+    sys.stderr.write(f"tongguan serves on {public}, management on {desk}, {workers} worker(s), pid {os.getpid()}\n")
+    notify_systemd("READY=1")
