@@ -1,0 +1,1 @@
+"""Channels: who calls, and with which credential."""

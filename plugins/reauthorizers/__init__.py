@@ -1,0 +1,1 @@
+"""Re-authorizers (再次授权): may this person do this item now?"""

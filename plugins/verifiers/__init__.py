@@ -1,0 +1,1 @@
+"""Verifiers: whose credential it is."""

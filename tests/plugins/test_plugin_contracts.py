@@ -1,0 +1,269 @@
+"""Every shipped plugin is held to the written contract of gateway/contracts.py, whatever is thrown at it.
+
+A new plugin is found by itself; it fails here until `SAMPLES` has settings for it.
+"""
+
+import ast
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+import sys
+from collections.abc import Awaitable
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import pytest
+import structlog
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+import gateway
+import plugins
+from gateway import (
+    Allow,
+    CannotDecide,
+    Channel,
+    ChannelRejected,
+    Credential,
+    CredentialRejected,
+    Deny,
+    HttpAnswer,
+    Kind,
+    PartContext,
+    Principal,
+    Reauthorizer,
+    RequestMalformed,
+    Settings,
+    StepUp,
+    Verifier,
+    VerifierUnavailable,
+)
+from gateway.configuration.parts import part_config
+from gateway.contracts import Part
+from gateway.errors import GatewayError
+from gateway.state import MemoryOnce
+from tests.plugin_world import AUDIENCE, ISSUER, NOW, Clock, Platform, Signer, answer, b64, inbound, principal, visit
+
+SECRET = "correct-horse-battery-staple"
+PLATFORM = {"issuer": ISSUER, "audience": AUDIENCE}
+SAMPLES = {
+    "plugins.channels.web:Web": {"session_cookie": "__Host-sid"},
+    "plugins.channels.app:App": {"keys": [{"id": "demo-ak", "secret": SECRET}]},
+    "plugins.verifiers.province_jwt:ProvinceJwt": PLATFORM | {"jwks": f"{ISSUER}/jwks"},
+    "plugins.verifiers.province_introspection:ProvinceIntrospection": PLATFORM
+    | {"endpoint": f"{ISSUER}/introspect", "client_id": "dept-hrss", "client_secret": SECRET, "jwt": True},
+    "plugins.reauthorizers.assurance:Assurance": {"minimum": 3, "max_age": "5m"},
+    "plugins.reauthorizers.office_hours:OfficeHours": {"hours": {"monday": ["09:00-12:00"]}},
+    "plugins.example:Ticket": {"secret": SECRET},
+    "plugins.example:ClosedItems": {"items": ["item-1"]},
+}
+
+
+def find_parts() -> dict[str, type[Part]]:
+    found = {}
+    for module in pkgutil.walk_packages(plugins.__path__, "plugins."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, type) and issubclass(value, Part) and value.__module__ == module.name:
+                found[f"{module.name}:{name}"] = value
+    return found
+
+
+PARTS = find_parts()
+FILES = sorted(path for path in Path(plugins.__path__[0]).rglob("*.py") if path.name != "__init__.py")
+SIGNER = Signer("ES256", "es256-1")
+KEYS = answer({"keys": [SIGNER.jwk()]})
+
+each_part = pytest.mark.parametrize("use", PARTS)
+each_channel = pytest.mark.parametrize("use", [use for use, part in PARTS.items() if issubclass(part, Channel)])
+each_verifier = pytest.mark.parametrize("use", [use for use, part in PARTS.items() if issubclass(part, Verifier)])
+each_reauthorizer = pytest.mark.parametrize(
+    "use", [use for use, part in PARTS.items() if issubclass(part, Reauthorizer)]
+)
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+hostile = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def make(use: str, said: HttpAnswer | Exception = KEYS) -> Part:
+    """The part with its sample settings, beside a platform that says just this, and a log that is kept."""
+    clock = Clock()
+    once = MemoryOnce(capacity=10, monotonic=lambda: clock.mono)
+    log = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
+    context = PartContext("part", Platform([said]), once, lambda: clock.wall, lambda: clock.mono, log)
+    part = PARTS[use]
+    return part(part_config(part, SAMPLES[use]), context)
+
+
+async def outcome(judgement: Awaitable[object]) -> object:
+    """What was said, or the refusal; any other error passes and fails the test."""
+    try:
+        return await judgement
+    except GatewayError as error:
+        return error
+
+
+def test_every_part_has_a_sample_and_every_sample_a_part():
+    assert set(SAMPLES) == set(PARTS)
+
+
+@each_part
+def test_settings_are_strict_frozen_and_described(use):
+    config = PARTS[use].Config
+    assert issubclass(config, Settings)
+    assert config is not Settings
+    assert config.model_config["extra"] == "forbid"
+    assert config.model_config["frozen"]
+    with pytest.raises(ValidationError):
+        config.model_validate(SAMPLES[use] | {"no-such-setting": 1})
+    assert all(field.description for field in config.model_fields.values())
+
+
+@each_part
+def test_settings_have_a_schema_that_can_be_exported(use):
+    schema = PARTS[use].Config.model_json_schema()
+    assert json.loads(json.dumps(schema))["additionalProperties"] is False
+
+
+@each_part
+def test_a_part_is_made_of_its_settings_and_its_context_and_no_more(use):
+    part = PARTS[use]
+    assert list(inspect.signature(part).parameters) == ["config", "context"]
+    made = make(use)
+    assert (made.name, type(made.config)) == ("part", part.Config)
+
+
+@each_part
+async def test_a_part_starts_and_stops_while_other_platforms_are_down(use):
+    part = make(use, OSError("down"))
+    await part.start()
+    await part.stop()
+
+
+@each_part
+async def test_no_secret_is_in_a_repr_or_in_the_settings_as_text(use):
+    part = make(use)
+    for text in (
+        repr(part),
+        repr(part.config),
+        str(part.config),
+        part.config.model_dump_json(),
+        str(vars(part.config)),
+    ):
+        assert SECRET not in text
+
+
+@each_file
+def test_a_plugin_imports_what_gateway_re_exports_the_standard_library_and_declared_packages(path):
+    declared = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower() for line in requires("tongguan")}
+    distributions = packages_distributions()
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not (isinstance(node, ast.ImportFrom) and node.level), "a plugin is one file, without relatives"
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module]
+            if node.module == "gateway":
+                assert {alias.name for alias in node.names} <= set(gateway.__all__)
+        for name in names:
+            top = name.partition(".")[0]
+            known = {one.lower() for one in distributions.get(top, ())} & declared
+            assert name == "gateway" or top in sys.stdlib_module_names or (known and top not in ("gateway", "plugins"))
+
+
+@each_file
+def test_a_plugin_introduces_itself(path):
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree)
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), node.name
+
+
+FIELD_NAMES = ["authorization", "cookie", "x-ak", "x-nonce", "x-timestamp", "x-signature", "content-type"]
+BYTES = st.binary(max_size=80).map(lambda data: data.decode("latin-1"))
+ALMOST = st.sampled_from(
+    [
+        "Bearer abc",
+        "Bearer session:x",
+        "__Host-sid=AbCdEfGhIjKlMnOp",
+        "demo-ak",
+        "n-1",
+        f"{NOW:.0f}",
+        "0" * 64,
+        "\xe9" * 64,
+    ]
+)
+FIELDS = st.dictionaries(st.sampled_from(FIELD_NAMES), BYTES | ALMOST)
+QUERY = st.text("ab=&%2640+;", max_size=20)
+
+
+@each_channel
+@hostile
+@given(fields=FIELDS, query=QUERY, body=st.binary(max_size=20))
+async def test_a_channel_recognises_or_declines_or_rejects_and_nothing_else(use, fields, query, body):
+    said = await outcome(make(use).identify(inbound("POST", "/guides/1", query, fields, body)))
+    documented = (Credential, ChannelRejected, CredentialRejected, RequestMalformed, CannotDecide)
+    assert said is None or isinstance(said, documented)
+    assert SECRET not in repr(said)
+    assert not isinstance(said, Credential) or said.channel == "part"
+
+
+CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "sub": "u-1", "exp": NOW + 60, "subject_type": "natural"}
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+SOME_CLAIMS = st.dictionaries(st.sampled_from([*CLAIMS, "nbf", "iat", "act", "jti", "acr", "active"]), ANYTHING)
+HEADERS = st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "jwk", "jku", "b64"]), ANYTHING)
+SIGNED = st.builds(lambda header, claims: SIGNER.token(header, **(CLAIMS | claims)), HEADERS, SOME_CLAIMS)
+SIGNED_BYTES = st.builds(lambda data: SIGNER.sign({"alg": "ES256", "kid": "es256-1", "typ": "JWT"}, data), st.binary())
+UNSIGNED = st.builds(lambda *parts: ".".join(b64(part) for part in parts), st.binary(), st.binary(), st.binary())
+WITH_SURROGATES = st.text(st.characters(codec=None), max_size=60)
+TOKENS = st.none() | WITH_SURROGATES | st.text("ticket.u1.9-_=@", max_size=40) | UNSIGNED | SIGNED | SIGNED_BYTES
+STATED = st.builds(lambda claims: answer({"active": True} | CLAIMS | claims), SOME_CLAIMS)
+SAID = (
+    st.just(KEYS)
+    | st.just(OSError("down"))
+    | STATED
+    | st.builds(
+        HttpAnswer, st.integers(200, 599), st.text(max_size=5), st.binary() | ANYTHING.map(json.dumps).map(str.encode)
+    )
+)
+
+
+@each_verifier
+@hostile
+@given(token=TOKENS, said=SAID)
+async def test_a_verifier_knows_or_declines_or_rejects_or_cannot_tell_and_nothing_else(use, token, said):
+    verifier = make(use, said)
+    verdict = await outcome(verifier.verify(Credential("web", token)))
+    assert verdict is None or isinstance(verdict, Principal | CredentialRejected | VerifierUnavailable)
+    if isinstance(verdict, Principal):
+        assert verdict.expires_at > NOW
+        assert verdict.verifier == "part"
+        assert verdict.kind in (Kind.NATURAL, Kind.LEGAL)
+        assert verdict.assurance in range(5)
+    written = str(verifier.context.log._logger.calls) + repr(verdict)
+    assert SECRET not in written
+    assert not token or len(token) < 20 or token not in written
+
+
+@each_reauthorizer
+@hostile
+@given(
+    level=st.integers(0, 4),
+    kind=st.sampled_from([Kind.NATURAL, Kind.LEGAL]),
+    subject=st.text(min_size=1),
+    authenticated_at=st.none() | st.floats(0, 4e9),
+    at=st.floats(0, 4e9),
+)
+async def test_a_reauthorizer_decides_and_nothing_else(use, level, kind, subject, authenticated_at, at):
+    asks = principal(assurance=level, kind=kind, subject=subject, authenticated_at=authenticated_at)
+    decision = await make(use).decide(asks, visit(at=at))
+    assert type(decision) in (Allow, Deny, StepUp)
+    if isinstance(decision, Deny):
+        assert re.fullmatch(r"[a-z][a-z0-9-]+", decision.code)
+        assert all(decision.title)
+        assert len(decision.title) == 2
