@@ -1,0 +1,246 @@
+"""`tongguan sandbox`: province, business systems, gatekeeper and edge on one machine, as separate processes.
+
+`sandbox.furnishing` writes their configuration, `sandbox.children` runs them, `sandbox.tour` plays a story on them.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import io
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Awaitable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from sandbox.children import Child, ChildEnded
+from sandbox.furnishing import furnish
+from sandbox.places import BUSINESS, LONGEST_SOCKET_PATH, Places
+from sandbox.welcome import welcome
+
+STOPPED = 0
+"""Exit code: told to stop."""
+BROKEN = 1
+"""Exit code: one of the processes ended by itself, or did not come up."""
+REFUSED = 2
+"""Exit code: cannot be started like this; nothing was."""
+
+START_SECONDS = 45.0
+
+
+class CannotStartError(Exception):
+    """The sandbox cannot be started like this; the text says why and what to do."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the sandbox in the foreground until Ctrl-C or SIGTERM; see `--help`.
+
+    Returns:
+        The exit code: STOPPED, BROKEN or REFUSED.
+    """
+    options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        with _directory(options.dir, keep=options.keep) as directory:
+            places = Places(options.base_port, directory)
+            check_places(places)
+            furnish(places)
+            return asyncio.run(_run(places))
+    except CannotStartError as error:
+        print(f"tongguan sandbox: {error}", file=sys.stderr)
+        return REFUSED
+    except ChildEnded as error:
+        print(f"tongguan sandbox: {error}", file=sys.stderr)
+        return BROKEN
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tongguan sandbox", description=__doc__)
+    add_base_port(parser)
+    parser.add_argument("--dir", type=Path, help="where configuration, keys and logs go (default: a temporary folder)")
+    parser.add_argument("--keep", action="store_true", help="do not delete the temporary folder in the end")
+    return parser
+
+
+def add_base_port(parser: argparse.ArgumentParser) -> None:
+    """Give a command line the option `--base-port`."""
+    parser.add_argument(
+        "--base-port",
+        type=_base_port,
+        default=Places.USUAL_BASE,
+        help="the edge's port; the others follow (default: %(default)s)",
+    )
+
+
+def _base_port(text: str) -> int:
+    highest = 65535 - (max(Places(0, Path()).ports.values()))
+    if not (text.isascii() and text.isdigit() and 1024 <= int(text) <= highest):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 1024 to {highest}")
+    return int(text)
+
+
+@contextlib.contextmanager
+def _directory(asked: Path | None, *, keep: bool) -> Iterator[Path]:
+    if asked is not None:
+        yield asked.absolute()
+        return
+    made = Path(tempfile.mkdtemp(prefix="tongguan-sandbox-"))
+    try:
+        yield made
+    except ChildEnded:
+        keep = True  # its logs are all that is left of it
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def check_places(places: Places) -> None:
+    """Make sure that ports and directory can be had, before anything is written or started.
+
+    Raises:
+        CannotStartError: one of them cannot.
+    """
+    directory = places.directory
+    if len(os.fsencode(places.socket)) > LONGEST_SOCKET_PATH:
+        raise CannotStartError(f"the path {directory} is too long for a Unix socket; choose a shorter one with --dir")
+    if directory.is_dir() and any(directory.iterdir()) and not places.gateway_yaml.is_file():
+        raise CannotStartError(f"{directory} holds something else already; choose an empty folder with --dir")
+    taken = [f"{port} ({name})" for name, port in places.ports.items() if _is_taken(port)]
+    if taken:
+        ports, are = ", ".join(taken), "ports {} are" if len(taken) > 1 else "port {} is"
+        other = places.base + 1000 if places.base < 60000 else 18080
+        raise CannotStartError(
+            f"{are.format(ports)} in use; stop the program that listens there,"
+            f" or choose other ports: tongguan sandbox --base-port {other}"
+        )
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise CannotStartError(f"port {port} cannot be used: {error.strerror}") from error
+            return True
+    return False
+
+
+async def _run(places: Places) -> int:
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+        children = make_children(places, session)
+        try:
+            await _start(children, stopping)
+            if not stopping.is_set():
+                print(welcome(places), flush=True)
+                await _first_of(stopping.wait(), *(child.ended() for child in children))
+        finally:
+            print("stopping … 正在停止", flush=True)
+            for child in children:
+                await child.stop()
+    return STOPPED
+
+
+async def _start(children: list[Child], stopping: asyncio.Event) -> None:
+    """Start everything and wait until all of it answers, or until told to stop.
+
+    Raises:
+        ChildEnded: one of the processes ended, or did not come up in time.
+    """
+    for child in children:
+        await child.start()
+    ready = asyncio.gather(*(child.until_ready() for child in children))
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            await _first_of(ready, stopping.wait(), *(child.ended() for child in children))
+    except TimeoutError:
+        logs = children[0].log.parent
+        raise ChildEnded(f"not everything came up within {START_SECONDS:g} s; the logs are in {logs}") from None
+
+
+async def _first_of(*several: Awaitable[object]) -> None:
+    """Wait for the first that is done; the others are cancelled. Raises what it raised."""
+    tasks = [asyncio.ensure_future(one) for one in several]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def make_children(places: Places, session: aiohttp.ClientSession) -> list[Child]:
+    """What the sandbox consists of, from the outside in: started at once, ended one by one in this order."""
+    ports, logs = places.ports, places.logs
+    outer = _python("gateway.cli", "--config", places.gateway_yaml, "serve")
+    inner = _python("gateway.cli", "gatekeeper", places.gatekeeper / "gatekeeper.yaml")
+    commands = {
+        "province": _python("sandbox.province", "--client-secret-file", places.systems / "client.secret"),
+        "assistant": _python("sandbox.assistant"),
+        **{
+            system: _python("sandbox.business", "--system", system, "--identity-jwks", places.identity_jwks)
+            for system in BUSINESS
+        },
+    }
+    return [
+        Child("edge", outer, logs / "edge.log", partial(_serves, session, places)),
+        Child("gatekeeper", inner, logs / "gatekeeper.log", partial(_exists, places.socket)),
+        *(
+            Child(name, [*command, "--port", str(ports[name])], logs / f"{name}.log", partial(_listens, ports[name]))
+            for name, command in commands.items()
+        ),
+    ]
+
+
+def _python(module: str, *arguments: object) -> list[str]:
+    """The command that runs a module with this very interpreter."""
+    return [sys.executable, "-m", module, *map(str, arguments)]
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _exists(path: Path) -> bool:
+    return await asyncio.to_thread(path.exists)
+
+
+async def _serves(session: aiohttp.ClientSession, places: Places) -> bool:
+    """Whether the edge takes requests, has the province's keys, and is linked to the gatekeeper."""
+    try:
+        async with session.get(f"{places.url('management')}/status") as answer:
+            status = await answer.json()
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+    return bool(status["ready"]) and all(map(_is_complete, status["workers"]))
+
+
+def _is_complete(worker: dict[str, Any]) -> bool:
+    links = [system["link"] for system in worker.get("systems", {}).values() if "link" in system]
+    ages = [part["key_age"] for part in worker.get("parts", {}).values() if "key_age" in part]
+    return len(links) == len(BUSINESS) and set(links) == {"up"} and None not in ages
+
+
+if __name__ == "__main__":
+    sys.exit(main())

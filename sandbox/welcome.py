@@ -1,0 +1,89 @@
+"""What `tongguan sandbox` says once everything runs: who listens where, and commands that work as they stand."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from string import Template
+
+from sandbox.places import Places
+
+_WHAT = {
+    "edge": "网关 the gateway itself",
+    "management": "网关管理口 health, status, metrics, reload",
+    "province": "省统一身份认证平台 identity platform (simulated)",
+    "social-insurance": "业务系统（网闸后） business system, inside",
+    "medical-insurance": "业务系统（网闸后） business system, inside",
+    "pension": "业务系统（网闸后） business system, inside",
+    "assistant": "外网区系统 system in the external zone",
+}
+
+_COMMANDS = r"""
+# 公开事项，无需登录 · a public item
+curl -s @edge/guides/social-insurance
+# 未登录被拒 · what a refusal looks like
+curl -si @edge/social-insurance/contributions
+# 向省平台取令牌，再办理 · a token from the province, then the same again: it crosses the gatekeeper
+TOKEN=$(curl -s '@province/sandbox/token?user=citizen-1&format=jwt&level=3' | sed 's/.*"token": "\([^"]*\)".*/\1/')
+curl -s -H "Authorization: Bearer $TOKEN" @edge/social-insurance/contributions
+# 法人由经办人申报，带附件 · a unit's operator declares, with an attachment
+UNIT=$(curl -s '@province/sandbox/token?user=unit-1&format=opaque' | sed 's/.*"token": "\([^"]*\)".*/\1/')
+printf '%%PDF-1.7 sample' | curl -s -H "Authorization: Bearer $UNIT" -F person=sample \
+    -F 'paper=@@-;filename=paper.pdf' @edge/pension/retirement-declarations
+# 签名渠道 · the app channel: a signed request
+@python -m sandbox.signing GET /guides/retirement | curl -s -H @@- @edge/guides/retirement
+# 智能咨询 · an answer as server-sent events; a WebSocket waits at @socket/assistant/chat
+curl -sN '@edge/assistant/answers?question=pension'
+# 离线解释一次请求 · what would happen to a request, and why
+@tongguan --config @yaml explain GET @edge/medical/settlements/S1 --as subject=someone,kind=natural,assurance=2
+# 完整演示 · the whole story, checked step by step
+@tongguan tour@base
+"""
+
+
+class _LineTemplate(Template):
+    """Placeholders are `@name`, because `$` belongs to the shell."""
+
+    delimiter = "@"
+
+
+def welcome(places: Places) -> str:
+    """The table of addresses and the commands to try, in Chinese and English."""
+    rows = [f"  {name:18} {places.url(name):24} {_WHAT[name]}" for name in places.ports]
+    rows.append(f"  {'gatekeeper':18} {'(Unix socket)':24} 网闸内端机 inner unit behind the gatekeeper")
+    return "\n".join(
+        [
+            "",
+            "通关演示环境已就绪，按 Ctrl-C 停止 · the sandbox is ready, Ctrl-C stops it",
+            "",
+            *rows,
+            "",
+            f"  配置 configuration  {places.edge}  (policy.yaml, items/: 保存即生效 a saved change applies at once)",
+            f"  记录 records        tail -f {places.access_records}",
+            f"  日志 logs           {places.logs}",
+            "",
+            "在另一终端试一试 · try, in another terminal:",
+            *("  " + line for line in commands(places)),
+            "",
+        ]
+    )
+
+
+def commands(places: Places) -> list[str]:
+    """Lines for a shell, with comments in between."""
+    text = _LineTemplate(_COMMANDS.strip()).substitute(
+        edge=places.url("edge"),
+        province=places.url("province"),
+        socket=places.url("edge").replace("http", "ws"),
+        yaml=shlex.quote(str(places.gateway_yaml)),
+        python=_shown(Path(sys.executable)),
+        tongguan=_shown(Path(sys.executable).with_name("tongguan")),
+        base="" if places.base == Places.USUAL_BASE else f" --base-port {places.base}",
+    )
+    return text.splitlines()
+
+
+def _shown(program: Path) -> str:
+    """As short as it can be typed here."""
+    here = os.path.relpath(program)
+    return shlex.quote(str(program) if here.startswith("..") else here)

@@ -1,0 +1,96 @@
+"""`tongguan sandbox` as a process: how it starts, what it says, and how everything of it ends."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from sandbox_world import DEADLINE, Launched, free_base, runs
+
+from sandbox.welcome import commands
+
+
+def launch(*arguments):
+    command = [sys.executable, "-m", "sandbox.launch", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+
+
+def test_a_port_in_use_is_named_with_a_way_out():
+    """Exit code 2, and nothing was started."""
+    base = free_base()
+    with socket.create_server(("127.0.0.1", base + 20)):
+        ended = launch("--base-port", str(base))
+    assert ended.returncode == 2
+    assert f"port {base + 20} (province) is in use" in ended.stderr
+    assert "--base-port" in ended.stderr
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
+    """Exit code 2; the sandbox writes into an empty folder or its own."""
+    (tmp_path / "letter.txt").write_text("dear")
+    ended = launch("--base-port", str(free_base()), "--dir", str(tmp_path))
+    assert ended.returncode == 2
+    assert "holds something else" in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("port", ["80", "65530", "http", "８０８０"])
+def test_a_base_port_that_cannot_be_is_refused(port):
+    """Exit code 2 from the command line."""
+    assert launch("--base-port", port).returncode == 2
+
+
+def test_every_secret_file_is_for_its_owner_only(sandbox):
+    """Keys, and the folders that hold them."""
+    places = sandbox.places
+    for folder in (places.edge / "secrets", places.gatekeeper / "secrets"):
+        assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o600"}
+    assert places.directory.stat().st_mode & 0o077 == 0
+
+
+def test_the_commands_that_it_prints_work_as_they_stand(sandbox):
+    """All of them in one shell, except the tour, which has its own test."""
+    lines = [line for line in commands(sandbox.places) if " tour" not in line]
+    # `explain` ends with 1 because the request it explains would be refused; a person sees the reason.
+    script = "\n".join(line if "explain" not in line else f"{line} || true" for line in lines)
+    ended = subprocess.run(["bash", "-e", "-c", script], capture_output=True, text=True, timeout=DEADLINE, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    for expected in ("token-missing", '"insured"', "operator-1", '"retirement"', "event: done", "assurance-too-low"):
+        assert expected in ended.stdout
+
+
+def test_ctrl_c_ends_every_process_and_removes_the_folder(tmp_path):
+    """SIGINT: exit code 0; no process and no file stays behind."""
+    launched = Launched(tmp_path).ready()
+    pids = launched.children()
+    [folder] = {line.split()[2] for line in launched.said.read_text().splitlines() if "configuration" in line}
+    assert len(pids) == 7
+    assert launched.stop(signal.SIGINT) == 0
+    assert not [name for name, pid in pids.items() if runs(pid)]
+    assert not os.path.exists(folder)
+
+
+def test_a_process_that_dies_ends_the_sandbox_with_a_sentence(tmp_path):
+    """Exit code 1, its name and how it ended; the others are ended too."""
+    launched = Launched(tmp_path, "--dir", str(tmp_path / "sandbox")).ready()
+    pids = launched.children()
+    os.kill(pids["assistant"], signal.SIGKILL)
+    assert launched.process.wait(DEADLINE) == 1
+    said = launched.said.read_text()
+    assert "assistant ended (by signal SIGKILL)" in said
+    assert "assistant ready on" in said
+    assert not [name for name, pid in pids.items() if runs(pid)]
+
+
+def test_a_launcher_that_is_killed_leaves_nothing_behind(tmp_path):
+    """Its processes are told by the kernel, and end."""
+    launched = Launched(tmp_path, "--dir", str(tmp_path / "sandbox")).ready()
+    pids = launched.children()
+    launched.stop(signal.SIGKILL)
+    ends = time.monotonic() + DEADLINE
+    while any(map(runs, pids.values())):
+        assert time.monotonic() < ends, "processes are left"
+        time.sleep(0.05)

@@ -1,0 +1,82 @@
+"""The sandbox's story, told as claims: every scene of `tongguan tour`, and the tour itself."""
+
+import asyncio
+import os
+import pty
+import sys
+
+import pytest
+
+from sandbox.story import STORY
+
+
+@pytest.mark.parametrize("scene", STORY, ids=lambda scene: scene.play.__name__)
+async def test_every_scene_of_the_story_is_as_it_should_be(visitor, scene):
+    """Each of them alone, in any order."""
+    assert await scene.play(visitor)
+
+
+async def run_tour(*arguments):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sandbox.tour", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_the_tour_runs_green(sandbox):
+    """Exit code 0, every step numbered and approved, no colours in a file."""
+    code, out, err = await run_tour("--base-port", str(sandbox.places.base))
+    assert (code, err) == (0, "")
+    assert out.count("✓") == len(STORY)
+    assert f"all {len(STORY)} steps are as they should be" in out
+    assert "\033[" not in out
+
+
+async def test_the_tour_fails_at_the_first_step_that_is_wrong(sandbox, visitor):
+    """A province that lies is noticed; the steps behind are not played."""
+    await visitor.fault("token", "error")
+    try:
+        code, out, _ = await run_tour("--base-port", str(sandbox.places.base))
+    finally:
+        await visitor.fault("token", "none")
+    assert code == 1
+    assert out.count("✓") == 2
+    assert "✗ expected 200, got 500" in out
+
+
+async def test_without_a_sandbox_the_tour_says_how_to_start_one():
+    """Exit code 1 and a sentence."""
+    code, out, _ = await run_tour("--base-port", "1025")
+    assert code == 1
+    assert "start it with: tongguan sandbox --base-port 1025" in out
+
+
+async def test_on_a_terminal_the_tour_has_colours(sandbox):
+    """And with --no-wait it does not wait for anybody."""
+    ours, theirs = pty.openpty()
+    arguments = ("--base-port", str(sandbox.places.base), "--no-wait")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sandbox.tour", *arguments),
+        stdin=theirs,
+        stdout=theirs,
+        env={name: value for name, value in os.environ.items() if name != "NO_COLOR"},
+    )
+    os.close(theirs)
+    shown = await asyncio.to_thread(read_terminal, ours)
+    assert await process.wait() == 0
+    assert b"\033[32m" in shown
+    assert "⏎".encode() not in shown
+
+
+def read_terminal(end):
+    """Everything until the other end is closed, which Linux reports as an error."""
+    shown = b""
+    while True:
+        try:
+            shown += os.read(end, 65536)
+        except OSError:
+            os.close(end)
+            return shown
