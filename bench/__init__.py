@@ -1,0 +1,1 @@
+"""Side-by-side measurements of Tongguan against its peers; ``docs/performance.md`` tells the results."""
