@@ -1,0 +1,50 @@
+"""What all tests share: a sandbox, programs that a test may need, and a mode in which nothing may be skipped."""
+
+import shutil
+
+import pytest
+from sandbox_world import Launched
+
+
+def pytest_addoption(parser):
+    parser.addoption("--no-skip", action="store_true", help="a test that would be skipped fails (make test CI=1)")
+
+
+def pytest_runtest_setup(item):
+    """Skip a test marked `needs(program, …)` where one of the programs is not installed."""
+    for marker in item.iter_markers("needs"):
+        for program in marker.args:
+            if shutil.which(program) is None:
+                pytest.skip(f"{program} is not installed (tests/packages.txt)")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    return _without_skip(report, item.config)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    return _without_skip(report, collector.config)
+
+
+def _without_skip(report, config):
+    """Turn a skip into a failure where `--no-skip` was given; an expected failure (xfail) stays what it is."""
+    if report.skipped and config.getoption("no_skip") and not hasattr(report, "wasxfail"):
+        _, _, reason = report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"nothing may be skipped here: {reason}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory):
+    """A whole sandbox of real processes, for everybody who leaves it as it was."""
+    folder = tmp_path_factory.mktemp("sandbox")
+    launched = Launched(folder, "--dir", str(folder / "sandbox"))
+    try:
+        yield launched.ready()
+    finally:
+        launched.stop()
