@@ -7,8 +7,8 @@ from xml.sax.saxutils import escape
 
 from bench.results import Row, Section
 
-_WIDTH = 760
-_LABELS = 300
+_WIDTH = 800
+_LABELS = 340
 _BAR = 360
 _STEP = 26
 _TOP = 44

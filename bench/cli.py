@@ -93,7 +93,7 @@ def main(
     finished = Report(facts, options, sections, left_out, doubts)
     report.show(finished, _paper())
     _write(finished, out)
-    console.print(f"written: {', '.join(str(out / name) for name in ('latest.json', 'latest.md', 'latest.svg'))}")
+    console.print(f"written: latest.json, latest.md and latest.svg in {out}", soft_wrap=True)
 
 
 def _refuse_without_programs() -> None:
@@ -164,7 +164,7 @@ def _progress(console: Console) -> Iterator[Announce]:
 def _paper() -> Console:
     """Print results as wide as the terminal is; into a file or pipe, as wide as the tables need."""
     console = Console()
-    return console if console.is_terminal else Console(width=140)
+    return console if console.is_terminal else Console(width=180)
 
 
 def _write(finished: Report, out: Path) -> None:

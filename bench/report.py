@@ -66,7 +66,8 @@ def _show_table(
 ) -> None:
     table = Table(title=caption, title_justify="left")
     for number, title in enumerate(titles):
-        table.add_column(title, justify="left" if number < 2 else "right")
+        # Figures are folded where a terminal is too narrow for them, never cut off.
+        table.add_column(title, justify="left" if number < 2 else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
     console.print(table)

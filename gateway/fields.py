@@ -3,10 +3,6 @@
 Fields that go inward start from an allow-list, never from a copy of what came (docs/security.md, "strip, then inject").
 """
 
-from collections.abc import Iterable
-
-from gateway.model import Field
-
 HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -63,15 +59,18 @@ def nominated(connection: bytes | None) -> frozenset[bytes]:
     return frozenset(name.strip(b" \t").lower() for name in connection.split(b","))
 
 
-def answer_fields(fields: Iterable[Field]) -> list[Field]:
-    """What of an answer may reach the client: no hop-by-hop field, no nominated one, no name of ours, no framing."""
-    fields = list(fields)
-    drop = HOP_BY_HOP
-    for name, value in fields:
-        if name == b"connection":
-            drop = drop | nominated(value)
-    return [
-        (name, value)
-        for name, value in fields
-        if name not in drop and name != b"content-length" and not name.startswith(OWN_PREFIXES)
-    ]
+PRODUCT_FIELDS = frozenset({b"server", b"x-powered-by", b"x-aspnet-version", b"x-aspnetmvc-version", b"x-runtime"})
+"""Names by which a system tells what it is made of; nobody outside needs to know."""
+
+
+def reaches_client(name: bytes) -> bool:
+    """Tell whether an answer's field may reach the client.
+
+    Not what is for one hop, not framing (the edge has its own), no name of ours, nothing of what a system is made of.
+
+    Args:
+        name: in lower case.
+    """
+    return not (
+        name in HOP_BY_HOP or name in PRODUCT_FIELDS or name == b"content-length" or name.startswith(OWN_PREFIXES)
+    )

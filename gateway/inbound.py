@@ -97,7 +97,7 @@ class InboundReader:
         if method not in METHODS:
             raise MethodNotAllowed(f"method {method[:32]!r}", allow=METHODS, close=True)
         version = message.version
-        if version != HttpVersion11 and version != HttpVersion10:
+        if version is not HttpVersion11 and version != HttpVersion11 and version != HttpVersion10:
             raise RequestMalformed("version is neither HTTP/1.0 nor HTTP/1.1")
         fields = self._read_fields(message)
         _check_framing(fields, version == HttpVersion11)

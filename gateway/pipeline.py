@@ -5,7 +5,6 @@ Every request takes these steps in this order, or ends at one of them with one e
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -96,7 +95,7 @@ class Pipeline:
         self.policy = policy
         self.draining = False
         self.in_flight = 0
-        self._under: Counter[int] = Counter()
+        self._under: dict[int, int] = {}
         self._records = records
         self._rates = rates
         self._most = in_flight
@@ -107,7 +106,8 @@ class Pipeline:
         policy = self.policy
         exchange.generation = policy.generation
         self.in_flight += 1
-        self._under[policy.generation] += 1
+        under = self._under
+        under[policy.generation] = under.get(policy.generation, 0) + 1
         try:
             await self._carry(client, exchange, policy)
         except GatewayError as error:
@@ -126,15 +126,15 @@ class Pipeline:
             client.refuse(exchange, InternalError(f"{exchange.stage}: {exc!r}"))
         finally:
             self.in_flight -= 1
-            self._under[policy.generation] -= 1
+            under[policy.generation] -= 1
             exchange.close()
             self._records.write(exchange)
 
     def carries(self, generation: int) -> bool:
         """Tell whether a request that began under this generation is still under way."""
-        if self._under[generation]:
+        if self._under.get(generation):
             return True
-        del self._under[generation]
+        self._under.pop(generation, None)
         return False
 
     async def _carry(self, client: Client, exchange: Exchange, policy: Policy) -> None:

@@ -43,8 +43,13 @@ def furnish(places: Places) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write_keys(places)
     values = {name.replace("-", "_"): str(port) for name, port in places.ports.items()}
-    values |= {"gatekeeper": str(places.socket), "logs": str(places.logs)}
+    values |= {"gatekeeper": _quotable(places.socket), "logs": _quotable(places.logs)}
     _render(resources.files("sandbox") / "config", places.directory, values)
+
+
+def _quotable(path: Path) -> str:
+    """A path as it stands between the quotes of a YAML string, where JSON's escapes hold (YAML 1.2 §5.7)."""
+    return json.dumps(str(path))[1:-1]
 
 
 def _write_keys(places: Places) -> None:

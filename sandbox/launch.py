@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         with _directory(options.dir, keep=options.keep) as directory:
             places = Places(options.base_port, directory)
             check_places(places)
-            furnish(places)
+            _furnish(places)
             return asyncio.run(_run(places))
     except CannotStartError as error:
         print(f"tongguan sandbox: {error}", file=sys.stderr)
@@ -93,7 +93,10 @@ def _directory(asked: Path | None, *, keep: bool) -> Iterator[Path]:
     if asked is not None:
         yield asked.absolute()
         return
-    made = Path(tempfile.mkdtemp(prefix="tongguan-sandbox-"))
+    try:
+        made = Path(tempfile.mkdtemp(prefix="tongguan-sandbox-"))
+    except OSError as error:
+        raise CannotStartError(f"no temporary folder can be made ({error}); name one with --dir") from error
     try:
         yield made
     except ChildEnded:
@@ -125,6 +128,13 @@ def check_places(places: Places) -> None:
         )
 
 
+def _furnish(places: Places) -> None:
+    try:
+        furnish(places)
+    except OSError as error:
+        raise CannotStartError(f"{error.filename}: {error.strerror}; choose another folder with --dir") from error
+
+
 def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -139,7 +149,7 @@ def _is_taken(port: int) -> bool:
 
 async def _run(places: Places) -> int:
     stopping = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         children = make_children(places, session)

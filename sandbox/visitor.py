@@ -138,9 +138,9 @@ class Visitor:
         self.tokens.append(token)
         return token
 
-    async def fault(self, endpoint: str, fault: str) -> None:
-        """Let the province have a fault; `none` ends it."""
-        order = {"endpoint": endpoint, "fault": fault}
+    async def fault(self, endpoint: str, fault: str, *, seconds: float = 3.0) -> None:
+        """Let the province have a fault, for `slow` of so many seconds; `none` ends it."""
+        order = {"endpoint": endpoint, "fault": fault, "seconds": seconds}
         answer = await self.ask("POST", "/sandbox/faults", to="province", json=order, note=f"{endpoint}: {fault}")
         answer.must_be(200)
 

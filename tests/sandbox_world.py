@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -126,11 +126,26 @@ async def furnished(folder, *names, change=lambda places: None):
                 await child.stop()
 
 
+async def settled(places, answers):
+    """Wait until the inner unit too has given up on requests that hang: its breaker has counted them all by then."""
+    ids = {answer.fields["X-Request-Id"] for answer in answers}
+    async with asyncio.timeout(DEADLINE):
+        while not all(one in (places.logs / "gatekeeper.jsonl").read_text() for one in ids):  # noqa: ASYNC110 - a file
+            await asyncio.sleep(0.05)
+
+
+def open_files(pid):
+    """What a process's descriptors lead to; some are closed while we look."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            yield os.readlink(link)
+
+
 def connected_ports(pid):
     """Remote TCP ports that a process and its children have connections to (proc(5))."""
     ports = set()
     for one in [pid, *child_pids(pid)]:
-        inodes = {os.readlink(link) for link in Path(f"/proc/{one}/fd").iterdir() if link.is_symlink()}
+        inodes = set(open_files(one))
         for line in Path(f"/proc/{one}/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()
             if f"socket:[{fields[9]}]" in inodes and fields[3] == "01":

@@ -99,6 +99,16 @@ def test_links_lead_somewhere(document):
         assert not anchor or anchor in anchors(target), f"{link} names no heading"
 
 
+PLACE = re.compile(r"`((?:bench|config|docs|gateway|nginx|plugins|sandbox|scripts|tests)/[\w./-]*)`")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_files_that_a_document_names_exist(document):
+    """Wherever something has moved, the documents have moved along."""
+    missing = [place for place in PLACE.findall(document.read_text(encoding="utf-8")) if not (ROOT / place).exists()]
+    assert missing == []
+
+
 def classes_of(error):
     yield error
     for kind in error.__subclasses__():

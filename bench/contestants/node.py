@@ -22,7 +22,7 @@ class Fastify:
     work = "forwards"
     checks_token = False
     script = "fastify_proxy.mjs"
-    package = "@fastify/http-proxy"
+    package = "fastify"
 
     def missing(self) -> str | None:
         """Need Node and the packages of `peers/node`."""
@@ -37,7 +37,7 @@ class Fastify:
         return _HERE / "node_modules" / self.package / "package.json"
 
     def version(self) -> str:
-        """Tell the version of the package that forwards."""
+        """Tell the version of the framework; `package-lock.json` fixes the others."""
         return str(json.loads(self._manifest().read_text())["version"])
 
     def start(self, world: World, workdir: Path, port: int) -> Process:
@@ -71,4 +71,4 @@ class Express(Fastify):
 
     name = "express"
     script = "express_proxy.mjs"
-    package = "http-proxy-middleware"
+    package = "express"

@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -80,7 +79,7 @@ class Tongguan:
                 running = Units(edge, gatekeeper)
                 gatekeeper.start()
             edge.start()
-            _wait_until_ready(management, edge.log)
+            _wait_until_ready(edge, management)
         except BaseException:
             running.stop()
             raise
@@ -94,19 +93,23 @@ def _process(world: World, workdir: Path, port: int, *arguments: str) -> Process
     return Process(command, world.cores.contestant, port, workdir / f"{port}.log", env=env)
 
 
-def _wait_until_ready(management: int, log: Path) -> None:
-    """Wait until the workers serve and every link to a gatekeeper is up.
+def _wait_until_ready(edge: Process, management: int) -> None:
+    """Wait until a worker answers and every link to a gatekeeper is up.
 
     Raises:
         StartError: that did not happen in time.
     """
     deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline:
-        with suppress(OSError):
-            if fetch(management, "/readyz", {})[0] == 200 and _linked(management):
-                return
-        time.sleep(_POLL_SECONDS)
-    raise StartError(f"tongguan is not ready: {log.read_text(errors='replace').strip()[-600:]}")
+    try:
+        # The supervisor listens before its workers are there: one request waits for them, and no polling slows them.
+        fetch(edge.port, "/", {}, timeout=_READY_SECONDS)
+        while not _linked(management):
+            if time.monotonic() > deadline:
+                raise StartError("tongguan has no link to its gatekeeper")
+            time.sleep(_POLL_SECONDS)
+    except OSError as exc:
+        said = edge.log.read_text(errors="replace").strip()[-600:]
+        raise StartError(f"tongguan does not answer ({exc!r}): {said}") from None
 
 
 def _linked(management: int) -> bool:

@@ -10,9 +10,9 @@ from bench.measures.base import UNDER_LOAD, under_load
 from bench.results import Column, Section
 
 _COLUMNS = (
-    *UNDER_LOAD,
-    Column("outer_us", "of it edge µs", 1),
-    Column("inner_us", "gatekeeper µs", 1),
+    *(column for column in UNDER_LOAD if column.key != "resident_mib"),
+    Column("outer_us", "of it edge", 1),
+    Column("inner_us", "gatekeeper", 1),
 )
 
 

@@ -140,13 +140,19 @@ class Answering(RequestHandler):
 
     def _common(self, exchange: Exchange, carried: list[Field] = _NONE) -> list[Field]:
         """What every answer says, and what a business system's answer says besides; its Date stays as it is."""
-        fields = [field for field in carried if field[0] != b"x-request-id"]
+        fields: list[Field] = [(b"x-request-id", exchange.id.encode())]
+        dated = False
+        for field in carried:
+            name = field[0]
+            if name == b"date":
+                dated = True
+            if name != b"x-request-id":
+                fields.append(field)
+        if not dated:
+            fields.append(self._edge.date())
         if exchange.answer_fields:  # who may read it across origins is the gateway's to say, and said once
             fields = [field for field in fields if not field[0].startswith(b"access-control-")]
-        fields.append((b"x-request-id", exchange.id.encode()))
-        if not any(name == b"date" for name, _ in carried):
-            fields.append(self._edge.date())
-        fields += exchange.answer_fields
+            fields += exchange.answer_fields
         if not self._keep:
             fields.append(wire.CLOSE)
         return fields
@@ -157,7 +163,7 @@ class Answering(RequestHandler):
         self._answered = True
         exchange.status = status
         exchange.sent += len(body)
-        self._wire.write(wire.head(status, fields) + body)
+        self._wire.write(wire.message(status, fields, body))
 
     async def _stream(self, exchange: Exchange, reply: Reply, fields: list[Field]) -> None:
         message = self._message

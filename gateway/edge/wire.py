@@ -17,10 +17,13 @@ KEEP_ALIVE: Field = (b"connection", b"keep-alive")
 CHUNKED: Field = (b"transfer-encoding", b"chunked")
 
 
-def head(status: int, fields: Iterable[Field]) -> bytes:
-    """A status line, header fields and the empty line that ends them."""
-    lines = [b"%b: %b\r\n" % field for field in fields]
-    return b"%b%b\r\n" % (STATUS_LINES[status], b"".join(lines))
+def message(status: int, fields: Iterable[Field], body: bytes = b"") -> bytes:
+    """A status line, header fields, the empty line that ends them, and what there is of the body: for one write."""
+    parts = [STATUS_LINES[status]]
+    for name, value in fields:
+        parts += (name, b": ", value, b"\r\n")
+    parts += (b"\r\n", body)
+    return b"".join(parts)
 
 
 def chunk(data: bytes) -> bytes:

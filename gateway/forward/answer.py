@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from gateway.errors import Undelivered
-from gateway.fields import HOP_BY_HOP, OWN_PREFIXES, nominated
+from gateway.fields import nominated, reaches_client
 from gateway.forward.tunnel import Tunnel
 from gateway.model import Field
 
@@ -22,10 +22,9 @@ NAMES_MOST = 1024
 
 
 def learn_name(name: bytes) -> tuple[bytes, bool]:
-    """Judge a field name by the rule of gateway.fields.answer_fields, once per name instead of once per answer."""
+    """Judge a field name by the rule of gateway.fields, once per name instead of once per answer."""
     lower = name.lower()
-    ends_here = lower in HOP_BY_HOP or lower == b"content-length" or lower.startswith(OWN_PREFIXES)
-    judged = lower, not ends_here
+    judged = lower, reaches_client(lower)
     if len(NAMES) < NAMES_MOST:
         NAMES[name] = judged
     return judged

@@ -64,7 +64,9 @@ def test_the_secrets_of_the_example_are_those_that_the_comments_make(shipped_sec
 
 
 def test_the_rules_of_the_audit_are_documented():
-    rules = set(re.findall(r'"(TG\d\d)"', (ROOT / "gateway" / "configuration" / "audit.py").read_text(encoding="utf-8")))
+    rules = set(
+        re.findall(r'"(TG\d\d)"', (ROOT / "gateway" / "configuration" / "audit.py").read_text(encoding="utf-8"))
+    )
 
     assert rules == set(re.findall(r"^\| (TG\d\d) \|", DOCUMENT, re.MULTILINE))
 

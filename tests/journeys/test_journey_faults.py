@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from sandbox_world import furnished
+from sandbox_world import furnished, settled
 
 from sandbox.story import CONTRIBUTIONS, DECLARATIONS, GUIDE
 from sandbox.visitor import Visitor
@@ -14,11 +14,11 @@ from sandbox.visitor import Visitor
 SYSTEM = "social-insurance"
 
 
-@pytest.mark.parametrize("fault", ["down", "error", "html", "redirect", "huge", "garbage", "empty"])
+@pytest.mark.parametrize("fault", ["down", "slow", "error", "html", "redirect", "huge", "garbage", "empty"])
 async def test_a_province_that_cannot_be_understood_is_503_and_never_401(visitor, fault):
     """Whatever it answers: the person is not told that the login is bad, and nothing passes."""
     token = await visitor.token("citizen-1", "opaque")
-    await visitor.fault("introspect", fault)
+    await visitor.fault("introspect", fault, seconds=10)
     try:
         answer = await visitor.ask("GET", CONTRIBUTIONS, token=token)
         answer.must_be(503, "province-unreachable")
@@ -93,6 +93,7 @@ async def test_requests_beyond_the_items_limit_are_refused_at_once(visitor):
             refused = [await visitor.ask("GET", CONTRIBUTIONS, token=token) for _ in range(8)]
             took = time.monotonic() - since
             (await visitor.ask("GET", GUIDE)).must_be(200)
+        await settled(visitor.places, [task.result() for task in hanging])
     finally:
         await spoil(visitor, "none")
     assert {(answer.status, answer.code) for answer in refused} == {(503, "overloaded")}

@@ -37,6 +37,15 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+    """Exit code 2 and a sentence instead of a traceback."""
+    (tmp_path / "file").write_text("")
+    ended = launch("--base-port", str(free_base()), "--dir", str(tmp_path / "file" / "sandbox"))
+    assert ended.returncode == 2
+    assert "choose another folder with --dir" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize("port", ["80", "65530", "http", "８０８０"])
 def test_a_base_port_that_cannot_be_is_refused(port):
     """Exit code 2 from the command line."""

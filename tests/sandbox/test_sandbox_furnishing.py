@@ -64,3 +64,11 @@ def test_what_was_edited_in_an_earlier_run_is_written_anew(places):
     places.gateway_yaml.write_text("spoilt: true")
     furnish(places)
     assert load(places.gateway_yaml).settings.department == "dept-hrss"
+
+
+def test_any_name_of_a_folder_will_do(tmp_path):
+    """Also one with quotes and what YAML would take for a comment."""
+    places = Places(8080, tmp_path / 'a "strange": name #1 \\ 沙箱')
+    furnish(places)
+    assert load(places.gateway_yaml).settings.records.access == f"file:{places.access_records}"
+    assert load_gatekeeper(places.gatekeeper / "gatekeeper.yaml").listen.path == str(places.socket)
