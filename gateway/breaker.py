@@ -16,7 +16,7 @@ class Breaker:
         clock: monotonic seconds.
     """
 
-    __slots__ = ("_clock", "_failed", "_failures", "_pause", "_probing", "_reopens_at")
+    __slots__ = ("_clock", "_closed_at", "_failed", "_failures", "_pause", "_probing", "_reopens_at")
 
     def __init__(self, failures: int, pause: float, clock: Callable[[], float] = monotonic) -> None:
         self._failures = failures
@@ -24,6 +24,7 @@ class Breaker:
         self._clock = clock
         self._failed = 0
         self._reopens_at = 0.0
+        self._closed_at = float("-inf")
         self._probing = False
 
     @property
@@ -44,11 +45,20 @@ class Breaker:
 
     def succeeded(self) -> None:
         """The call went well: close."""
-        self._failed = 0
+        if self._failed:
+            self._failed = 0
+            self._closed_at = self._clock()
         self._probing = False
 
-    def failed(self) -> None:
-        """The call failed: one more, and open when that was one too many."""
+    def failed(self, began: float | None = None) -> None:
+        """The call failed: one more, and open when that was one too many.
+
+        Args:
+            began: when the call began, monotonic seconds. One that began before the breaker closed again says nothing
+                of how the system is now. None counts it in any case.
+        """
+        if began is not None and began < self._closed_at:
+            return
         self._probing = False
         self._failed += 1
         if self._failed >= self._failures:

@@ -5,7 +5,7 @@ app.py holds the builder; loading.py has validated everything before it comes he
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
 from gateway.chain import ReauthorizerChain, VerdictMemory, VerifierChain
@@ -85,6 +85,8 @@ class Build:
         self._settings = settings
         self._previous = previous
         self._fresh: list[AnyPart | Forwarder] = []
+        self._named: dict[tuple[str, str], AnyPart] = {}
+        self._catalogue = {one.name: one for one in settings.reauthorizers}
         self._systems: dict[str, Forwarder] = {}
         self.policy = self._policy(generation)
 
@@ -140,6 +142,8 @@ class Build:
         return Entrance(channel, cors, settings.rate, settings.client_rate)
 
     def _part(self, kind: str, settings: PartSettings, override: dict[str, Any] | None = None) -> AnyPart:
+        if override is None and (known := self._named.get((kind, settings.name))) is not None:
+            return known
         config = settings.config | (override or {})
         key = _key(kind, settings.name, settings.use, config)
         part = self.parts.get(key) or (self._previous.parts.get(key) if self._previous else None)
@@ -148,6 +152,8 @@ class Build:
             part = made(part_config(made, config), self._lent.context_of(settings.name))
             self._fresh.append(part)
         self.parts[key] = part
+        if override is None:
+            self._named[kind, settings.name] = part
         return part
 
     def _forwarder(self, settings: DirectSettings | FerrySettings) -> Forwarder:
@@ -203,7 +209,7 @@ class Build:
             )
 
     def _reauthorizers(self, settings: ItemSettings) -> ReauthorizerChain:
-        catalogue: Mapping[str, PartSettings] = {one.name: one for one in self._settings.reauthorizers}
+        catalogue = self._catalogue
         chosen: list[AnyPart] = []
         if settings.assurance:
             chosen.append(self._part("reauthorizers", catalogue.get(ASSURANCE.name, ASSURANCE)))

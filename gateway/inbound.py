@@ -4,6 +4,7 @@ Nothing is repaired. What could be read in two ways (RFC 9112 §11, docs/securit
 matched are the bytes that are forwarded. edge.py calls it; the tests of it send raw bytes through real sockets.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -115,6 +116,13 @@ class InboundReader:
             body,
             _asked_upgrade(method, fields) if b"upgrade" in fields else None,
         )
+
+    def client_of(self, message: RawRequestMessage, peer: str) -> str:
+        """Whom a trusted proxy names as the client, for the record of a request that was refused."""
+        values = [value for name, value in message.raw_headers if name.lower() == b"x-forwarded-for"]
+        with contextlib.suppress(RequestMalformed):
+            return self._client({b"x-forwarded-for": b",".join(values)} if values else {}, peer)
+        return peer or "unix"
 
     def _read_fields(self, message: RawRequestMessage) -> dict[bytes, bytes]:
         names = self._names

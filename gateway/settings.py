@@ -140,7 +140,7 @@ class BreakerSettings(Settings):
     """When to stop asking a system that fails."""
 
     failures: int = Field(5, ge=1, description="failures in a row that open the breaker")
-    pause: Duration = Field(10.0, gt=0, description="how long it stays open before one probe")
+    pause: Duration = Field(3.0, gt=0, description="how long it stays open before one probe")
 
 
 class HealthSettings(Settings):

@@ -17,7 +17,9 @@ import gateway.errors
 from sandbox.places import Places
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("nginx/*.md")])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("nginx/*.md"), *ROOT.glob("deploy/*.md")]
+)
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PORT = re.compile(r"127\.0\.0\.1:(8[01]\d\d)\b")
 DEADLINE = 60

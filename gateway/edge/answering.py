@@ -70,7 +70,13 @@ class Answering(RequestHandler):
         message = self._message
         if isinstance(message, GatewayError):
             raise message
-        inbound = self._edge.reader.read(message, exchange.id, self.peer, self._trusted, self._body)
+        reader = self._edge.reader
+        try:
+            inbound = reader.read(message, exchange.id, self.peer, self._trusted, self._body)
+        except GatewayError:
+            if self._trusted:
+                exchange.client = reader.client_of(message, self.peer)
+            raise
         exchange.client = inbound.client
         return inbound
 

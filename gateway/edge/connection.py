@@ -126,8 +126,9 @@ class EdgeConnection(Answering):
         return refusal
 
     def _discard(self, size: int) -> None:
+        """Throw away what an unwanted body still sends; a proxy of ours may send more, or it loses the answer."""
         self._discarded += size
-        if self._discarded > DISCARD and self._wire is not None:
+        if self._discarded > DISCARD and not self._trusted and self._wire is not None:
             self._wire.close()
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio allows it, aiohttp does not use it

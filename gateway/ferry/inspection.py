@@ -139,17 +139,25 @@ def check_json(body: bytes) -> None:
     if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > DEEPEST:
         raise Blocked(f"JSON deeper than {DEEPEST} levels")
     try:
-        text = body.decode("utf-8")
-        json.loads(text, object_pairs_hook=_Keys().check, parse_constant=_no_constant, parse_float=_finite)
+        _STRICT_JSON.read(body.decode("utf-8"))
     except ValueError as exc:  # also of UTF-8, and of integers with thousands of digits
         raise Blocked(f"not well-formed JSON: {type(exc).__name__}") from None
 
 
-class _Keys:
+class _StrictJson:
+    """A decoder that is made once; what it counts begins anew with each text."""
+
     def __init__(self) -> None:
         self._count = 0
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=self._check, parse_constant=_no_constant, parse_float=_finite
+        )
 
-    def check(self, pairs: list[tuple[str, Any]]) -> None:
+    def read(self, text: str) -> None:
+        self._count = 0
+        self._decoder.decode(text)
+
+    def _check(self, pairs: list[tuple[str, Any]]) -> None:
         self._count += len(pairs)
         if self._count > MOST_KEYS:
             raise Blocked(f"JSON with more than {MOST_KEYS} keys")
@@ -166,6 +174,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise Blocked("JSON with a number that is too large")
     return number
+
+
+_STRICT_JSON = _StrictJson()
 
 
 def check_multipart(body: bytes, boundary: str, attachments: frozenset[FileType]) -> None:

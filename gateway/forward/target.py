@@ -123,14 +123,14 @@ class Target:
         except BaseException as error:
             connection.leave(waiter)
             if isinstance(error, Undelivered) and not connection.stale:
-                self.breaker.failed()
+                self.breaker.failed(deadline - request.timeout)
             else:
                 self.breaker.abandoned()
             raise
         if answer.status < 500:
             self.breaker.succeeded()
         else:
-            self.breaker.failed()
+            self.breaker.failed(deadline - request.timeout)
         return answer
 
     def status(self) -> dict[str, Any]:

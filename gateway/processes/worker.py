@@ -148,7 +148,7 @@ class Worker:
         edge.commit(generation)
         for revocation in revocations:
             await edge.command("revoke", revocation)
-        settle_heap()
+        set_heap_aside()
         await edge.serve(self._sockets)
         self._edge = edge
         return edge.ready()
@@ -188,12 +188,17 @@ class Worker:
         return self._edge
 
 
-def settle_heap() -> None:
-    """Collect once, then keep what lives out of later collections: configuration stays, requests come and go."""
-    gc.unfreeze()
-    gc.collect()
+def set_heap_aside() -> None:
+    """Keep what lives now out of later collections: configuration stays, requests come and go."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+def settle_heap() -> None:
+    """Look for garbage everywhere once, for example a replaced policy, and set the rest aside again."""
+    gc.unfreeze()
+    gc.collect()
+    set_heap_aside()
 
 
 async def beat(worker: Worker, link: Link) -> None:
