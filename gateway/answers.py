@@ -1,6 +1,7 @@
 """Error answers: a problem body (RFC 9457) for programs, a small page for browsers, in the caller's language.
 
-The error class says status, code and sentence; nothing of its `detail` is ever shown. edge.py writes what is made here.
+The error class says status, code and sentence; nothing of its `detail` is ever shown. edge/answering.py writes
+what is made here.
 """
 
 from html import escape

@@ -4,21 +4,20 @@ building.py makes the parts that policy.yaml names; here is everything else.
 """
 
 import asyncio
+import contextlib
 import secrets
 import socket
-import time
+from collections.abc import Coroutine
 from typing import Any
 
 from aiohttp import http_parser
 
-from gateway.building import Build, Lent
+from gateway.building import Build, lend
 from gateway.configuration.loading import policy_from, static_from
-from gateway.contracts import PartContext
 from gateway.edge.server import EdgeServer
 from gateway.errors import ConfigurationError
 from gateway.fetch import HttpFetch
 from gateway.inbound import InboundReader
-from gateway.inward import IdentitySigner
 from gateway.pipeline import Pipeline
 from gateway.records import health
 from gateway.records.access import AccessLog, Describe
@@ -27,9 +26,8 @@ from gateway.records.masking import Pseudonyms
 from gateway.records.metrics import Metrics
 from gateway.records.sink import Sink
 from gateway.settings import StaticSettings
-from gateway.state import MemoryOnce
 
-_RETIRE_TICK = 1.0
+RETIRE_TICK = 1.0
 """Seconds between two looks whether a replaced policy still carries requests."""
 
 
@@ -61,9 +59,15 @@ def require_c_parser() -> None:
 
 
 class EdgeProcess:
-    """What one worker runs (gateway.processes.worker.Edge)."""
+    """What one worker runs (gateway.processes.worker.Edge).
 
-    def __init__(self, settings: StaticSettings, number: int) -> None:
+    Args:
+        settings: gateway.yaml.
+        number: the worker's number, from 0.
+        retire_tick: seconds between two looks whether a replaced policy still carries requests.
+    """
+
+    def __init__(self, settings: StaticSettings, number: int, *, retire_tick: float = RETIRE_TICK) -> None:
         loop = asyncio.get_running_loop()
         self._settings = settings
         self._via: dict[str, str] = {}
@@ -75,13 +79,14 @@ class EdgeProcess:
         self._metrics = Metrics()
         self._records = AccessLog(self._sink, self._metrics.observe, self._describe(number), loop)
         self._fetch = HttpFetch()
-        context = PartContext("", self._fetch, MemoryOnce(), time.time, time.monotonic, self._log)
-        self._lent = Lent(context, _signer(settings), settings.limits.body)
+        self._lent = lend(settings, self._fetch, self._log)
         self._prepared: dict[int, Build] = {}
         self._build: Build | None = None
         self._pipeline: Pipeline | None = None
         self._server: EdgeServer | None = None
         self._retiring: set[asyncio.Task[None]] = set()
+        self._retire_tick = retire_tick
+        self._drained = asyncio.Event()
         self._feed_metrics()
 
     def _describe(self, number: int) -> Describe:
@@ -120,18 +125,27 @@ class EdgeProcess:
         """See gateway.processes.worker.Edge."""
         build = self._prepared.pop(generation, None)
         if build is not None:
-            self._background(build.stop(keep=self._build))
+            self._background(build.abandon())
 
-    def _background(self, coroutine: Any) -> None:
+    def _background(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
 
     async def _retire(self, old: Build, new: Build) -> None:
-        """Stop what the new policy does not use, once the last request under the old one has ended."""
-        while self._pipeline is not None and self._pipeline.carries(old.policy.generation):  # noqa: ASYNC110
-            await asyncio.sleep(_RETIRE_TICK)
+        """Stop what the new policy does not use, once the last request under the old one or an older one has ended.
+
+        An older one may use the same parts: a stream can outlive several policies.
+        """
+        while not self._drained.is_set() and self._carries_up_to(old):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._drained.wait(), self._retire_tick)
         await old.stop(keep=new)
+        if self._build is not None and not old.verifiers <= self._build.verifiers:
+            self._lent.memory.forget_verifiers(self._build.verifiers)
+
+    def _carries_up_to(self, build: Build) -> bool:
+        return self._pipeline is not None and self._pipeline.carries_up_to(build.policy.generation)
 
     # ── serving ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,7 +155,8 @@ class EdgeProcess:
             raise RuntimeError("there is no policy yet")
         settings = self._settings
         reader = InboundReader(settings.hosts, settings.scheme, settings.trusted_proxies, settings.limits)
-        self._server = EdgeServer(self._pipeline, reader, settings.limits, loop=asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self._server = EdgeServer(self._pipeline, reader, settings.limits, loop=loop, log=self._log)
         self._server.serve(sockets)
 
     async def drain(self, seconds: float) -> None:
@@ -149,10 +164,11 @@ class EdgeProcess:
         if self._server is not None:
             await self._server.drain(seconds)
         self._records.flush()
+        self._drained.set()
+        if self._retiring:
+            await asyncio.wait(self._retiring)
         if self._build is not None:
             await self._build.stop()
-        for task in self._retiring:
-            task.cancel()
         await self._fetch.close()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._sink.close, 2.0)
@@ -167,6 +183,7 @@ class EdgeProcess:
         build = self._build
         return {
             "connections": 0 if self._server is None else len(self._server.connections),
+            "connections_refused": self._refused_connections(),
             "in_flight": 0 if self._pipeline is None else self._pipeline.in_flight,
             "generation": 0 if build is None else build.policy.generation,
             "routes": 0 if build is None else len(build.policy.router),
@@ -198,6 +215,7 @@ class EdgeProcess:
         feed = self._metrics.feed
         feed("tongguan_requests_in_flight", lambda: 0.0 if self._pipeline is None else float(self._pipeline.in_flight))
         feed("tongguan_connections", lambda: 0.0 if self._server is None else float(len(self._server.connections)))
+        feed("tongguan_connections_refused_total", lambda: float(self._refused_connections()))
         feed("tongguan_records_written_total", lambda: {("access",): float(self._sink.written)})
         feed("tongguan_records_written_total", lambda: {("application",): float(self._application_sink.written)})
         feed("tongguan_records_lost_total", lambda: {("access",): float(self._sink.lost + self._records.lost)})
@@ -208,11 +226,8 @@ class EdgeProcess:
         feed("tongguan_ferry_dwell_seconds_total", lambda: health.ferry(self._said(), "dwell_seconds"))
         feed("tongguan_ferry_late_total", lambda: health.ferry(self._said(), "late"))
 
+    def _refused_connections(self) -> int:
+        return 0 if self._server is None else self._server.refused_connections
+
     def _said(self) -> dict[str, Any]:
         return {"parts": {}, "systems": {}} if self._build is None else self._build.status()
-
-
-def _signer(settings: StaticSettings) -> IdentitySigner:
-    identity = settings.identity
-    key = identity.key.get_secret_value()
-    return IdentitySigner(key, identity.kid, settings.department, time.time, lifetime=identity.lifetime)

@@ -1,16 +1,18 @@
 """From settings to a policy that carries requests: makes the parts, keeps what did not change, compiles the routes.
 
-app.py holds the builder; loading.py has validated everything before it comes here, so what fails here is a part itself.
+Its builds are held by app.py, which retires each one; loading.py has validated everything before it comes here, so what
+fails here is a part itself.
 """
 
 import asyncio
 import json
+import time
 from collections.abc import Iterable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from gateway.chain import ReauthorizerChain, VerdictMemory, VerifierChain
-from gateway.configuration.parts import import_part, part_config
-from gateway.contracts import Channel, Forwarder, Part, PartContext, Reauthorizer, Settings, Verifier
+from gateway.configuration.parts import KINDS, import_part, part_config
+from gateway.contracts import Channel, Fetch, Forwarder, Part, PartContext, Reauthorizer, Settings, Verifier
 from gateway.cors import Cors
 from gateway.errors import ConfigurationError
 from gateway.ferry.carriers import carrier_of
@@ -32,7 +34,9 @@ from gateway.settings import (
     PartSettings,
     PolicySettings,
     ReauthorizeSettings,
+    StaticSettings,
 )
+from gateway.state import MemoryOnce
 from gateway.throttle import Rates, Throttle
 
 ASSURANCE = PartSettings(name="assurance", use="plugins.reauthorizers.assurance:Assurance")
@@ -40,8 +44,25 @@ ASSURANCE = PartSettings(name="assurance", use="plugins.reauthorizers.assurance:
 
 _FERRY_FIELDS = frozenset({b"accept", b"content-type"})
 
+_KEYS = {kind: key for key, kind in KINDS.items()}
+
 AnyPart = Part[Settings]
 P = TypeVar("P", bound=AnyPart)
+
+
+class PartBroken(ConfigurationError):
+    """A part's own constructor failed; what it was told had been checked before.
+
+    Attributes:
+        key: the list of policy.yaml that it stands in.
+        name: its name there.
+    """
+
+    def __init__(self, kind: type[AnyPart], settings: PartSettings, error: Exception) -> None:
+        what = f"{kind.__name__.lower()} {settings.name!r} ({settings.use})"
+        super().__init__([f"{what} cannot be made: {error!r}"])
+        self.key = _KEYS[kind]
+        self.name = settings.name
 
 
 class Lent:
@@ -67,6 +88,35 @@ class Lent:
         return PartContext(name, lent.fetch, lent.once, lent.clock, lent.monotonic, lent.log.bind(part=name))
 
 
+def lend(settings: StaticSettings, fetch: Fetch, log: Any) -> Lent:
+    """What this installation lends to parts.
+
+    Args:
+        settings: gateway.yaml.
+        fetch: see Fetch.
+        log: the application log.
+
+    Raises:
+        ConfigurationError: the identity key cannot be used.
+    """
+    context = PartContext("", fetch, MemoryOnce(), time.time, time.monotonic, log)
+    return Lent(context, signer_of(settings), settings.limits.body)
+
+
+def signer_of(settings: StaticSettings) -> IdentitySigner:
+    """The signer of the identity that goes inward; `keys show` prints its public half.
+
+    Raises:
+        ConfigurationError: the key cannot be used.
+    """
+    identity = settings.identity
+    try:
+        key = identity.key.get_secret_value()
+        return IdentitySigner(key, identity.kid, settings.department, time.time, lifetime=identity.lifetime)
+    except ValueError as exc:
+        raise ConfigurationError([f"identity.key: {exc}"]) from exc
+
+
 class Build:
     """One policy and the parts it is made of.
 
@@ -85,31 +135,55 @@ class Build:
         self._settings = settings
         self._previous = previous
         self._fresh: list[AnyPart | Forwarder] = []
-        self._named: dict[tuple[str, str], AnyPart] = {}
+        self._named: dict[tuple[type[AnyPart], str], AnyPart] = {}
         self._catalogue = {one.name: one for one in settings.reauthorizers}
         self._systems: dict[str, Forwarder] = {}
         self.policy = self._policy(generation)
 
-    async def start(self) -> None:
-        """Start what is new.
+    async def start(self, *, forwarders: bool = True) -> None:
+        """Start what is new; what was started is stopped again when that fails or is cancelled.
+
+        Args:
+            forwarders: False starts the parts alone, for somebody who asks them and sends nothing.
 
         Raises:
-            ConfigurationError: a part cannot start; everything that was started is stopped again.
+            ConfigurationError: a part cannot start.
         """
-        started = []
+        started: list[AnyPart | Forwarder] = []
         try:
-            for part in self._fresh:
-                started.append(part)
-                await part.start()
-        except Exception as exc:
-            await asyncio.gather(*(part.stop() for part in started), return_exceptions=True)
-            raise ConfigurationError([f"{_name(started[-1])} cannot start: {exc}"]) from exc
+            for one in self._fresh:
+                if forwarders or isinstance(one, Part):
+                    started.append(one)
+                    await one.start()
+        except BaseException as exc:
+            await self._stop(started)
+            if isinstance(exc, Exception):
+                raise ConfigurationError([f"{self._name(started[-1])} cannot start: {exc}"]) from exc
+            raise
 
     async def stop(self, keep: "Build | None" = None) -> None:
-        """Stop everything that another build does not use as well."""
+        """Stop everything that another build does not use as well. What fails to stop is logged."""
         kept = set() if keep is None else {*map(id, keep.parts.values()), *map(id, keep.forwarders.values())}
         mine: list[AnyPart | Forwarder] = [*self.parts.values(), *self.forwarders.values()]
-        await asyncio.gather(*(part.stop() for part in mine if id(part) not in kept), return_exceptions=True)
+        await self._stop([one for one in mine if id(one) not in kept])
+
+    async def abandon(self) -> None:
+        """Stop what this build alone has: it was started and never carried a request."""
+        await self._stop(self._fresh)
+
+    @property
+    def verifiers(self) -> frozenset[Verifier[Settings]]:
+        """Those whose verdicts may be believed under this build."""
+        return frozenset(part for part in self.parts.values() if isinstance(part, Verifier))
+
+    async def _stop(self, those: list[AnyPart | Forwarder]) -> None:
+        ended = await asyncio.gather(*(one.stop() for one in those), return_exceptions=True)
+        for one, error in zip(those, ended, strict=True):
+            if error is not None:
+                self._lent.context.log.error("did not stop properly", part=self._name(one), exc_info=error)
+
+    def _name(self, one: AnyPart | Forwarder) -> str:
+        return one.name if isinstance(one, Part) else next(name for name, held in self._systems.items() if held is one)
 
     def status(self) -> dict[str, Any]:
         """What the parts and the systems say about themselves, by name."""
@@ -121,7 +195,7 @@ class Build:
     def _policy(self, generation: int) -> Policy:
         settings = self._settings
         channels = {one.name: self._entrance(one) for one in settings.channels}
-        verifiers = {one.name: cast("Verifier[Settings]", self._part("verifiers", one)) for one in settings.verifiers}
+        verifiers = {one.name: self._part(Verifier, one) for one in settings.verifiers}
         self._systems = forwarders = {one.name: self._forwarder(one) for one in settings.systems}
         systems = {one.name: one for one in settings.systems}
         chains: dict[tuple[str, ...], VerifierChain] = {}
@@ -137,23 +211,32 @@ class Build:
         return Policy(generation, Router(routes), tuple(channels.values()), settings.client_rate)
 
     def _entrance(self, settings: ChannelSettings) -> Entrance:
-        channel = cast("Channel[Settings]", self._part("channels", settings))
+        channel = self._part(Channel, settings)
         cors = None if settings.cors is None else Cors(settings.cors)
         return Entrance(channel, cors, settings.rate, settings.client_rate)
 
-    def _part(self, kind: str, settings: PartSettings, override: dict[str, Any] | None = None) -> AnyPart:
-        if override is None and (known := self._named.get((kind, settings.name))) is not None:
-            return known
-        config = settings.config | (override or {})
-        key = _key(kind, settings.name, settings.use, config)
+    def _part(self, kind: type[P], settings: PartSettings, override: dict[str, Any] | None = None) -> P:
+        """The part of that kind: the one in use when nothing of its settings changed, else a new one."""
+        part = None if override is not None else self._named.get((kind, settings.name))
+        if part is None:
+            part = self._kept_or_made(kind, settings, settings.config | (override or {}))
+        if override is None:
+            self._named[kind, settings.name] = part
+        if not isinstance(part, kind):
+            raise ConfigurationError([f"{settings.name!r} ({settings.use}) is no {kind.__name__}"])
+        return part
+
+    def _kept_or_made(self, kind: type[AnyPart], settings: PartSettings, config: dict[str, Any]) -> AnyPart:
+        key = _key(kind.__name__, settings.name, settings.use, config)
         part = self.parts.get(key) or (self._previous.parts.get(key) if self._previous else None)
         if part is None:
             made = import_part(settings.use)
-            part = made(part_config(made, config), self._lent.context_of(settings.name))
+            try:
+                part = made(part_config(made, config), self._lent.context_of(settings.name))
+            except Exception as exc:
+                raise PartBroken(kind, settings, exc) from exc
             self._fresh.append(part)
         self.parts[key] = part
-        if override is None:
-            self._named[kind, settings.name] = part
         return part
 
     def _forwarder(self, settings: DirectSettings | FerrySettings) -> Forwarder:
@@ -210,21 +293,17 @@ class Build:
 
     def _reauthorizers(self, settings: ItemSettings) -> ReauthorizerChain:
         catalogue = self._catalogue
-        chosen: list[AnyPart] = []
+        chosen: list[Reauthorizer[Settings]] = []
         if settings.assurance:
-            chosen.append(self._part("reauthorizers", catalogue.get(ASSURANCE.name, ASSURANCE)))
+            chosen.append(self._part(Reauthorizer, catalogue.get(ASSURANCE.name, ASSURANCE)))
         for one in settings.reauthorize:
             name, override = (one.name, one.config) if isinstance(one, ReauthorizeSettings) else (one, None)
-            chosen.append(self._part("reauthorizers", catalogue[name], override))
-        return ReauthorizerChain([cast("Reauthorizer[Settings]", part) for part in chosen])
+            chosen.append(self._part(Reauthorizer, catalogue[name], override))
+        return ReauthorizerChain(chosen)
 
 
 def _route_id(operation: OperationSettings) -> str:
     return f"{operation.method} {operation.path}"
-
-
-def _name(part: object) -> str:
-    return str(getattr(part, "name", type(part).__name__))
 
 
 def _key(*what: object) -> str:

@@ -18,6 +18,7 @@ from gateway.errors import (
     Conflict,
     CredentialRejected,
     Forbidden,
+    GatewayError,
     InternalError,
     IssuerUnknown,
     StepUpRequired,
@@ -26,6 +27,7 @@ from gateway.errors import (
     VerifierUnavailable,
 )
 from gateway.exchange import Exchange
+from gateway.fields import FIELD_NAME
 from gateway.identity.revocations import Revocations
 from gateway.model import Allow, Credential, Deny, Field, Principal, StepUp, Visit
 from gateway.tokens.jose import unverified_issuer
@@ -34,7 +36,9 @@ AnyVerifier = Verifier[Settings]
 AnyReauthorizer = Reauthorizer[Settings]
 Links = tuple[AnyVerifier, ...]
 
-_NAME = re.compile(rb"[!#$%&'*+.^`|~0-9a-z-]+")
+_CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_ACR_VALUES = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*")
+"""Names of login levels, between quotes of a challenge (RFC 9470 §3)."""
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -108,8 +112,24 @@ class VerdictMemory:
         """Drop a verdict that no longer holds."""
         self._good.pop(key, None)
 
+    def forget_verifiers(self, keep: frozenset[AnyVerifier]) -> None:
+        """Drop every verdict of a chain with a link that is not among these: nobody believes it any more."""
+        self._good = {key: one for key, one in self._good.items() if keep.issuperset(one.links)}
+        self._bad = {key: one for key, one in self._bad.items() if keep.issuperset(one.links)}
+
     def __len__(self) -> int:
         return len(self._good)
+
+
+Said = list[tuple[str, str]]
+"""What parts said, in order: (part, verdict)."""
+
+
+class _Question(msgspec.Struct, frozen=True, eq=False):
+    """A question that is being asked, and what was said so far; shared by everybody who waits for the answer."""
+
+    task: "asyncio.Task[Principal]"
+    said: Said
 
 
 class VerifierChain:
@@ -134,7 +154,7 @@ class VerifierChain:
         self._memory = memory
         self._revocations = revocations
         self._clock = clock
-        self._asking: dict[bytes, asyncio.Task[tuple[Principal, AnyVerifier]]] = {}
+        self._asking: dict[bytes, _Question] = {}
 
     async def verify(self, credential: Credential, exchange: Exchange) -> Principal:
         """Say who sends the request.
@@ -170,39 +190,55 @@ class VerifierChain:
         if rejected is not None and rejected.until > self._clock() and rejected.links == self._verifiers:
             exchange.note(rejected.verifier.name, "remembered: rejected")
             raise copy.copy(rejected.error)
-        task = self._asking.get(key)
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._ask(key, credential))
-            self._asking[key] = task
+        question = self._asking.get(key)
+        if question is None:
+            said: Said = []
+            task = asyncio.get_running_loop().create_task(self._ask(key, credential, said))
+            question = self._asking[key] = _Question(task, said)
             task.add_done_callback(lambda asked: self._forget_question(key, asked))
         try:
-            principal, verifier = await asyncio.shield(task)
+            return await asyncio.shield(question.task)
         except asyncio.CancelledError:
-            if task.cancelled():  # the verifier was stopped, not this request
+            if question.task.cancelled():  # the verifier was stopped, not this request
                 raise VerifierUnavailable("the question was given up") from None
             raise
-        exchange.note(verifier.name, "verified")
-        return principal
+        finally:
+            exchange.verdicts += question.said
 
-    def _forget_question(self, key: bytes, asked: "asyncio.Task[tuple[Principal, AnyVerifier]]") -> None:
+    def _forget_question(self, key: bytes, asked: "asyncio.Task[Principal]") -> None:
         self._asking.pop(key, None)
         if not asked.cancelled():
             asked.exception()  # is looked at here in case that everybody who waited for it has left
 
-    async def _ask(self, key: bytes, credential: Credential) -> tuple[Principal, AnyVerifier]:
+    async def _ask(self, key: bytes, credential: Credential, said: "Said") -> Principal:
         for verifier in self._candidates(credential):
             epoch = verifier.epoch
-            try:
-                principal = await verifier.verify(credential)
-            except CredentialRejected as error:
-                until = self._clock() + verifier.remember_rejected
-                self._memory.keep_bad(key, Rejected(copy.copy(error), verifier, self._verifiers, until))
-                raise
+            principal = await self._hear(verifier, key, credential, said)
             if principal is not None:
                 until = min(principal.expires_at, self._clock() + verifier.remember)
                 self._memory.keep_good(key, Remembered(principal, verifier, self._verifiers, until, epoch))
-                return principal, verifier
+                return principal
         raise IssuerUnknown("no verifier of the chain knows this kind of token")
+
+    async def _hear(self, verifier: AnyVerifier, key: bytes, credential: Credential, said: "Said") -> Principal | None:
+        """Ask one verifier, and note what it says, whatever that is."""
+        try:
+            principal = await verifier.verify(credential)
+        except CredentialRejected as error:
+            said.append((verifier.name, "rejected"))
+            until = self._clock() + verifier.remember_rejected
+            self._memory.keep_bad(key, Rejected(copy.copy(error), verifier, self._verifiers, until))
+            raise
+        except VerifierUnavailable:
+            said.append((verifier.name, "cannot tell"))
+            raise
+        except Exception as exc:
+            said.append((verifier.name, "broke"))
+            raise InternalError(f"{verifier.name}: {exc!r}") from exc
+        if principal is not None and type(principal) is not Principal:
+            raise InternalError(f"{verifier.name} answered {type(principal).__name__}, which is no principal")
+        said.append((verifier.name, "not mine" if principal is None else "verified"))
+        return principal
 
     def _candidates(self, credential: Credential) -> list[AnyVerifier]:
         """Verifiers of the token's issuer, and those that judge any token; the order stays."""
@@ -226,7 +262,14 @@ class ReauthorizerChain:
         """
         inject: tuple[Field, ...] = ()
         for reauthorizer in self._reauthorizers:
-            decision = await reauthorizer.decide(principal, visit)
+            try:
+                decision = await reauthorizer.decide(principal, visit)
+            except GatewayError:
+                exchange.note(reauthorizer.name, "cannot tell")
+                raise
+            except Exception as exc:
+                exchange.note(reauthorizer.name, "broke")
+                raise InternalError(f"{reauthorizer.name}: {exc!r}") from exc
             if type(decision) is not Allow:
                 raise _objection(reauthorizer.name, decision, exchange)
             exchange.note(reauthorizer.name, "allow")
@@ -238,18 +281,27 @@ class ReauthorizerChain:
 def _objection(name: str, decision: object, exchange: Exchange) -> Exception:
     if isinstance(decision, Deny):
         exchange.note(name, f"deny: {decision.code}")
+        if not _CODE.fullmatch(decision.code):
+            return InternalError(f"{name} denies with {decision.code!r}; a code is lower-case-with-hyphens")
         kind = Conflict if decision.conflict else Forbidden
         return kind(f"{name}: {decision.detail}", code=decision.code, title=decision.title)
     if isinstance(decision, StepUp):
         exchange.note(name, "step-up")
-        return StepUpRequired(f"{name}: {decision.detail}", acr_values=decision.acr_values, max_age=decision.max_age)
+        if not _ACR_VALUES.fullmatch(decision.acr_values):
+            return InternalError(f"{name} asks for acr_values that cannot stand in a header field")
+        return StepUpRequired(
+            f"{name}: {decision.detail}",
+            acr_values=decision.acr_values,
+            max_age=decision.max_age,
+            title=decision.title,
+        )
     exchange.note(name, "no decision")
     return InternalError(f"{name} answered {type(decision).__name__}, which is no decision")
 
 
 def _joined(inject: tuple[Field, ...], more: tuple[Field, ...], name: str) -> tuple[Field, ...]:
     clash = {field for field, _ in inject} & {field for field, _ in more}
-    if not all(_NAME.fullmatch(field) for field, _ in more):
+    if not all(FIELD_NAME.fullmatch(field) for field, _ in more):
         raise InternalError(f"{name} injects a field whose name is not in lower case")
     if clash or len({field for field, _ in more}) != len(more):
         raise InternalError(f"{name} injects a field that is injected already: {sorted(clash)!r}")

@@ -179,11 +179,18 @@ class Unauthenticated(GatewayError):
 
 
 class ChannelRejected(Unauthenticated):
-    """The channel's own signature over the request does not hold."""
+    """The channel's own signature over the request does not hold.
+
+    Attributes:
+        channel: name of the channel; empty until the policy has filled it in.
+        client: the calling program that the request claims to come from; None when it claims none.
+    """
 
     code = "channel-signature"
     title = ("渠道签名校验未通过。", "The channel's signature does not hold.")
     challenge = "Tongguan-Channel"
+    channel: str = ""
+    client: str | None = None
 
 
 class Replayed(ChannelRejected):
@@ -232,8 +239,15 @@ class StepUpRequired(GatewayError):
     code = "assurance-too-low"
     title = ("办理该事项需要更高等级的身份认证。", "This item needs a stronger sign-in.")
 
-    def __init__(self, detail: str = "", *, acr_values: str, max_age: int | None = None) -> None:
-        super().__init__(detail)
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        acr_values: str,
+        max_age: int | None = None,
+        title: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail, title=title)
         self.acr_values = acr_values
         self.max_age = max_age
         challenge = f'Bearer error="insufficient_user_authentication", acr_values="{acr_values}"'
@@ -332,14 +346,20 @@ class Undelivered(GatewayError):
     """The business system was asked, or could not be, and gave no answer that may be passed on.
 
     Attributes:
-        outcome: `unknown` when the system may have acted, `refused` when it certainly has not.
+        outcome: `unknown` when the system may have acted, `refused` when it certainly has not, `delivered` when it
+            has and only its answer is withheld. What the class says, unless one case is known better.
     """
 
     status = 502
-    outcome = "unknown"
+    outcome: str = "unknown"
     code = "upstream-invalid"
     title = ("业务系统返回异常，请稍后再试。", "The business system did not answer properly.")
     proxy_error = "http_protocol_error"
+
+    def __init__(self, detail: str = "", *, outcome: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        if outcome is not None:
+            self.outcome = outcome
 
 
 class UpstreamUnavailable(Undelivered):

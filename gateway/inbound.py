@@ -1,7 +1,7 @@
 """The raw-request check: what aiohttp's parser let through becomes an `Inbound`, or a refusal. No socket, no clock.
 
 Nothing is repaired. What could be read in two ways (RFC 9112 §11, docs/security.md) is refused, so the bytes that are
-matched are the bytes that are forwarded. edge.py calls it; the tests of it send raw bytes through real sockets.
+matched are the bytes that are forwarded. edge/answering.py calls it; its tests send raw bytes through real sockets.
 """
 
 import contextlib
@@ -21,19 +21,19 @@ from gateway.errors import (
     TargetRefused,
     TargetTooLong,
 )
-from gateway.fields import nominated
+from gateway.fields import PUBLIC_FIELD_NAME, nominated
 from gateway.model import NO_BODY, Body, Inbound
 from gateway.settings import LimitSettings, Network
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-_TOKEN = re.compile(rb"[!#$%&'*+.^`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2 without the underscore, see `_known_name`
 _SEGMENTS = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})*)+")
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~!$&'()*+,=:@-]+)+/?|/")
 _QUERY = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*")
 _PLAIN_QUERY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?-]*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _AUTHORITY = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_WEBSOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(/[^#]*)?")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _NEVER_IN_A_PATH = frozenset(b"/\\;")
@@ -143,8 +143,7 @@ class InboundReader:
         return fields
 
     def _known_name(self, raw: bytes) -> bytes:
-        # An underscore is a legal token character, but CGI-like systems turn `-` into `_`: two names would be one.
-        if not _TOKEN.fullmatch(raw):
+        if not PUBLIC_FIELD_NAME.fullmatch(raw):
             raise RequestMalformed(f"header field name {raw[:64]!r}")
         name = raw.lower()
         if len(self._names) < _MOST_NAMES and len(raw) <= _LONGEST_NAME:
@@ -158,7 +157,7 @@ class InboundReader:
             port = host.rpartition(b":")[2] if b":" in host.rpartition(b"]")[2] else b"0"
             if not _AUTHORITY.fullmatch(host) or int(port) > 65535:
                 raise RequestMalformed("Host is not host[:port]")
-            raise HostUnknown(f"host {host[:128]!r}")
+            raise HostUnknown(f"host {host[:128].decode('latin-1')}")
         return host.decode()
 
     def _read_target(self, target: str, host: bytes | None) -> tuple[str, str]:
@@ -248,4 +247,8 @@ def _check_text(text: str, octets: list[int]) -> None:
 def _asked_upgrade(method: str, fields: dict[bytes, bytes]) -> str | None:
     """`websocket` when the request asks for exactly that (RFC 6455 §4.1); every other upgrade is ignored."""
     asked = fields[b"upgrade"].lower() == b"websocket" and b"upgrade" in nominated(fields.get(b"connection"))
-    return "websocket" if asked and method == "GET" and b"sec-websocket-key" in fields else None
+    if not asked or method != "GET" or b"sec-websocket-key" not in fields:
+        return None
+    if not _WEBSOCKET_KEY.fullmatch(fields[b"sec-websocket-key"]) or fields.get(b"sec-websocket-version") != b"13":
+        raise RequestMalformed("a WebSocket handshake without a key of 16 bytes, or not of version 13")
+    return "websocket"

@@ -4,6 +4,7 @@ Compact JWS (RFC 7515) with EdDSA (RFC 8037) or ES256 (RFC 7518 §3.4); `act` is
 shows how a business system checks it.
 """
 
+import contextlib
 import math
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -75,7 +77,7 @@ class IdentitySigner:
     def __init__(
         self, key_pem: str, kid: str, issuer: str, clock: Callable[[], float], *, lifetime: float = 60.0
     ) -> None:
-        self._key = _load(key_pem)
+        self._key = load_key(key_pem)
         self._kid = kid
         self._issuer = issuer
         self._clock = clock
@@ -164,16 +166,20 @@ class IdentitySigner:
         return b"%b.%b" % (signed, _base64url(_signature(self._key, signed)))
 
 
-def _load(key_pem: str) -> PrivateKey:
-    try:
+def load_key(key_pem: str) -> PrivateKey:
+    """Read the gateway's own key.
+
+    Raises:
+        ValueError: it is no PEM, needs a password, or is of another kind.
+    """
+    key: object = None
+    with contextlib.suppress(ValueError, TypeError, ArithmeticError, UnsupportedAlgorithm):
         key = serialization.load_pem_private_key(key_pem.encode(), password=None)
-    except (ValueError, TypeError) as exc:
-        raise ValueError("the identity key is no private key in PEM without a password") from exc
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
         return key
-    raise ValueError("the identity key must be Ed25519 or P-256")
+    raise ValueError("is no unencrypted private key of Ed25519 or P-256 in PEM")
 
 
 def _signature(key: PrivateKey, data: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """Service items: from method and path to an operation (a trie, not a list), and from a visit to what goes inward.
 
-Made once per configuration by loading; pipeline.py asks per request.
+Made once per configuration by building.py; pipeline.py asks per request.
 """
 
 from collections.abc import Iterable, Mapping

@@ -241,11 +241,13 @@ class StepUp(msgspec.Struct, frozen=True):
         acr_values: what the login has to reach, as the issuer names it.
         max_age: seconds the login may be old; None when its age does not matter.
         detail: why, for the record only.
+        title: what the person is told, Chinese first, then English; None says that a stronger login is needed.
     """
 
     acr_values: str
     max_age: int | None = None
     detail: str = ""
+    title: tuple[str, str] | None = None
 
 
 Decision = Allow | Deny | StepUp

@@ -6,12 +6,16 @@ Every request takes these steps in this order, or ends at one of them with one e
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
+
+import structlog
 
 from gateway.cors import asked_method
 from gateway.errors import (
     AudienceNotAllowed,
+    CannotDecide,
     ChannelNotAllowed,
+    ChannelRejected,
     ClientGone,
     Draining,
     GatewayError,
@@ -23,14 +27,14 @@ from gateway.exchange import Exchange
 from gateway.items import Route
 from gateway.model import Credential, Field, Inbound, Outbound, Principal, Reply, Stage, Visit
 from gateway.policy import Entrance, Policy
-from gateway.throttle import Rates
+from gateway.throttle import Rates, client_key
 
 # Looking up a member of an enum costs more than the step it names would (120 ns); these are looked up once.
 MATCH, IDENTIFY, THROTTLE, VERIFY, REAUTHORIZE, FORWARD, RELAY = list(Stage)[1:]
 
 
 class Client(Protocol):
-    """The other end of one request: edge.py's connection, or a fake in a test."""
+    """The other end of one request: edge/answering.py's `Answering`, or a fake in a test."""
 
     def read(self, exchange: Exchange) -> Inbound:
         """Check the raw request.
@@ -82,6 +86,7 @@ class Pipeline:
         rates: counters for clients, channels, subjects.
         in_flight: requests carried at once at most.
         clock: wall clock, Unix seconds.
+        log: the application log.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Pipeline:
         rates: Rates,
         in_flight: int,
         clock: Callable[[], float] = time.time,
+        log: Any = None,
     ) -> None:
         self.policy = policy
         self.draining = False
@@ -100,6 +106,7 @@ class Pipeline:
         self._rates = rates
         self._most = in_flight
         self._clock = clock
+        self._log = structlog.get_logger() if log is None else log
 
     async def handle(self, client: Client, exchange: Exchange) -> None:
         """Carry one request, answer for it if it cannot be carried, and account for it."""
@@ -111,7 +118,7 @@ class Pipeline:
         try:
             await self._carry(client, exchange, policy)
         except GatewayError as error:
-            exchange.outcome = error.outcome if isinstance(error, Undelivered) else exchange.outcome
+            self._note(error, exchange)
             client.refuse(exchange, error)
         except asyncio.CancelledError:
             if self.draining:
@@ -123,19 +130,33 @@ class Pipeline:
             exchange.client_gone = True
             raise
         except Exception as exc:  # noqa: BLE001 - whatever broke, nothing passes and somebody is told
-            client.refuse(exchange, InternalError(f"{exchange.stage}: {exc!r}"))
+            broken = InternalError(f"{exchange.stage}: {exc!r}")
+            broken.__cause__ = exc
+            self._note(broken, exchange)
+            client.refuse(exchange, broken)
         finally:
+            if exchange.attempt and exchange.outcome is None:
+                exchange.outcome = "unknown"  # handed over, and nobody stayed to hear what became of it
             self.in_flight -= 1
             under[policy.generation] -= 1
             exchange.close()
             self._records.write(exchange)
 
-    def carries(self, generation: int) -> bool:
-        """Tell whether a request that began under this generation is still under way."""
-        if self._under.get(generation):
-            return True
-        self._under.pop(generation, None)
-        return False
+    def _note(self, error: GatewayError, exchange: Exchange) -> None:
+        """Book what an early end tells besides its code; what broke is told in the application log as well."""
+        if isinstance(error, Undelivered):
+            exchange.outcome = error.outcome
+        elif isinstance(error, ChannelRejected):
+            exchange.credential = Credential(error.channel, None, error.client)
+        elif isinstance(error, InternalError):
+            cause = error.__cause__ or error
+            self._log.error("a part broke", request_id=exchange.id, reason=error.detail, exc_info=cause)
+
+    def carries_up_to(self, generation: int) -> bool:
+        """Tell whether a request that began under this generation or an earlier one is under way."""
+        for one in [one for one, count in self._under.items() if count == 0 and one <= generation]:
+            del self._under[one]
+        return any(one <= generation for one in self._under)
 
     async def _carry(self, client: Client, exchange: Exchange, policy: Policy) -> None:
         exchange.inbound = inbound = client.read(exchange)
@@ -150,11 +171,18 @@ class Pipeline:
         exchange.stage = IDENTIFY
         entrance, credential = await policy.identify(inbound)
         exchange.credential = credential
-        self._admit_channel(exchange, entrance, route, inbound)
+        channel = entrance.channel.name
+        if entrance.cors is not None:
+            exchange.answer_fields = entrance.cors.answer(inbound)
+        if channel not in route.channels:
+            raise ChannelNotAllowed(f"{route.item.code} is not offered through {channel}")
+        began = exchange.total  # the item's time starts here: how slowly a signed body came is the client's affair
+        exchange.stage = THROTTLE
+        self._spend(entrance, inbound)
+        route.throttle.admit()
         with route.throttle:
-            channel = entrance.channel.name
             visit = Visit(inbound, route.item, route.id, route.template, params, channel, exchange.began_at)
-            outbound = await self.decide(route, visit, credential, exchange)
+            outbound = await self._decide(route, visit, credential, exchange, began)
             exchange.enter(FORWARD)
             async with route.forwarder.send(outbound, attempts=exchange.attempted) as reply:
                 exchange.outcome = "delivered"
@@ -167,27 +195,18 @@ class Pipeline:
         if self.in_flight > self._most:
             raise Overloaded(f"{self._most} requests in flight", retry_after=1.0)
         if policy.client_rate is not None:
-            self._rates.spend(policy.client_rate, "client", inbound.client)
+            self._rates.spend(policy.client_rate, "client", client_key(inbound.client))
 
-    def _admit_channel(self, exchange: Exchange, entrance: Entrance, route: Route, inbound: Inbound) -> None:
-        exchange.stage = THROTTLE
+    def _spend(self, entrance: Entrance, inbound: Inbound) -> None:
         name = entrance.channel.name
-        if entrance.cors is not None:
-            exchange.answer_fields = entrance.cors.answer(inbound)
-        if name not in route.channels:
-            raise ChannelNotAllowed(f"{route.item.code} is not offered through {name}")
         if entrance.rate is not None:
             self._rates.spend(entrance.rate, "channel", name)
         if entrance.client_rate is not None:
-            self._rates.spend(entrance.client_rate, "channel-client", name, inbound.client)
-        route.throttle.admit()
+            self._rates.spend(entrance.client_rate, "channel-client", name, client_key(inbound.client))
 
-    async def decide(self, route: Route, visit: Visit, credential: Credential, exchange: Exchange) -> Outbound:
-        """Verify who asks and let the item's re-authorizers decide; explain.py asks the same way.
-
-        Raises:
-            Unauthenticated, Forbidden, Conflict, StepUpRequired, RateLimited, CannotDecide, InternalError.
-        """
+    async def _decide(
+        self, route: Route, visit: Visit, credential: Credential, exchange: Exchange, began: float
+    ) -> Outbound:
         principal: Principal | None = None
         inject: tuple[Field, ...] = ()
         if route.verifiers is not None:
@@ -198,4 +217,7 @@ class Pipeline:
                 raise AudienceNotAllowed(f"{principal.kind} person at an item for {sorted(route.item.audience)}")
             route.throttle.admit_subject(principal.issuer, principal.subject)
             inject = await route.reauthorizers.decide(principal, visit, exchange)
-        return route.outbound(visit, principal, inject, exchange.total)
+        spent = exchange.total - began
+        if spent >= route.timeout:
+            raise CannotDecide(f"deciding took {spent:.1f} s, all of the item's time")
+        return route.outbound(visit, principal, inject, spent)

@@ -1,6 +1,6 @@
 """One configuration, compiled: who is recognised, what is offered, who decides. Replaced whole, never changed.
 
-app.py builds it; pipeline.py takes the current one at the start of a request and keeps it to the end.
+building.py makes it; pipeline.py takes the current one at the start of a request and keeps it to the end.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.contracts import Channel, Settings
 from gateway.cors import Cors
-from gateway.errors import Unauthenticated
+from gateway.errors import ChannelRejected, Unauthenticated
 from gateway.items import Router
 from gateway.model import Credential, Field, Inbound
 
@@ -53,7 +53,11 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
             Unauthenticated: no channel recognises it.
         """
         for entrance in self.entrances:
-            credential = await entrance.channel.identify(inbound)
+            try:
+                credential = await entrance.channel.identify(inbound)
+            except ChannelRejected as error:
+                error.channel = entrance.channel.name
+                raise
             if credential is not None:
                 return entrance, credential
         raise Unauthenticated("no channel recognises the request", code="channel-unknown")

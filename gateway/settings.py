@@ -10,7 +10,10 @@ from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema
 
 from gateway.contracts import Settings
 from gateway.model import Kind
-from gateway.units import AddressText, Duration, Rate, Size
+from gateway.units import AddressText, Duration, Rate, SinkText, Size
+
+SHORTEST_MAC_KEY = 32
+"""Bytes of the key that both units of a ferry share (RFC 2104 §3: at least the digest's length)."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]  # $ in Rust and JSON Schema: the very end
 """A name that other keys refer to."""
@@ -44,14 +47,18 @@ class LimitSettings(Settings):
     connections: int = Field(
         4096, ge=1, description="open client connections per worker; beyond it nothing is accepted"
     )
-    connections_per_client: int = Field(512, ge=1, description="open connections from one address per worker")
+    connections_per_client: int = Field(
+        512, ge=1, description="open connections of one client per worker: an IPv4 address or an IPv6 /64"
+    )
     in_flight: int = Field(1024, ge=1, description="requests being carried at once per worker; beyond it 503")
     request_line: Size = Field(8 << 10, gt=0, description="longest request line; beyond it 414")
     header_block: Size = Field(32 << 10, gt=0, description="largest header block; beyond it 431")
     header_count: int = Field(100, ge=1, description="most header fields; beyond it 431")
     body: Size = Field(1 << 20, description="largest request body where the item does not say")
     header_timeout: Duration = Field(15.0, gt=0, description="from the first byte to the end of the header block")
-    body_timeout: Duration = Field(30.0, gt=0, description="the whole body, where the item's timeout is not shorter")
+    body_timeout: Duration = Field(
+        30.0, gt=0, description="for a whole request body; the item's timeout begins after it"
+    )
     body_rate: Size = Field(240, gt=0, description="fewest body bytes per second, after five seconds")
     write_stall: Duration = Field(30.0, gt=0, description="a client that takes no byte for so long is dropped")
     idle: Duration = Field(20.0, gt=0, description="a connection without a request is closed after this")
@@ -70,8 +77,8 @@ class IdentitySettings(Settings):
 class RecordSettings(Settings):
     """Where records go and with which key identifiers become pseudonyms (docs/records.md)."""
 
-    access: str = Field("stdout", description="`stdout`, `stderr` or `file:PATH`; one JSON line per request")
-    application: str = Field(
+    access: SinkText = Field("stdout", description="`stdout`, `stderr` or `file:PATH`; one JSON line per request")
+    application: SinkText = Field(
         "stderr", description="`stdout`, `stderr` or `file:PATH`; what the gateway itself has to say"
     )
     pseudonym_key: SecretStr = Field(description="key of the subjects' pseudonyms, at least 16 bytes, by reference")
@@ -100,7 +107,8 @@ class StaticSettings(Settings):
     unsafe_trust_everybody: bool = Field(False, description="allow 0.0.0.0/0 or ::/0 in trusted_proxies")
     policy: str = Field("policy.yaml", description="the reloadable file, beside this one")
     state: Literal["memory"] = Field(
-        "memory", description="where nonces and rate counters live; memory serves one worker"
+        "memory",
+        description="where nonces and rate counters live; memory, the only store so far, serves one worker",
     )
     drain: Duration = Field(30.0, gt=0, description="how long requests in flight may finish after SIGTERM")
     limits: LimitSettings = Field(LimitSettings(), description="what one worker takes on")
@@ -133,7 +141,9 @@ class ChannelSettings(PartSettings):
 
     cors: CorsSettings | None = Field(None, description="which web pages may call; none when missing")
     rate: Rate | None = Field(None, description="requests through this channel, all clients together")
-    client_rate: Rate | None = Field(None, description="requests of one client address through this channel")
+    client_rate: Rate | None = Field(
+        None, description="requests of one client (IPv4 address, IPv6 /64) through this channel"
+    )
 
 
 class BreakerSettings(Settings):
@@ -146,7 +156,7 @@ class BreakerSettings(Settings):
 class HealthSettings(Settings):
     """Active checks of a direct system's targets."""
 
-    path: str = Field("/healthz", pattern=r"^/[!-~]*$", description="asked with GET; any 2xx is good")
+    path: str = Field("/healthz", pattern=r"^/[!-~]*$", description="asked with GET; any 2xx or 3xx is good")
     interval: Duration = Field(5.0, gt=0, description="from one check to the next")
     timeout: Duration = Field(2.0, gt=0, description="how long one check may take")
     healthy: int = Field(2, ge=1, description="good checks in a row that bring a target back")
@@ -253,5 +263,7 @@ class PolicySettings(Settings):
     verifiers: tuple[PartSettings, ...] = Field((), description="who says whose token it is, asked in this order")
     reauthorizers: tuple[PartSettings, ...] = Field((), description="parts that items name under reauthorize")
     systems: tuple[SystemSettings, ...] = Field((), description="business systems, each via direct or ferry")
-    client_rate: Rate | None = Field(None, description="requests of one client address, whatever it asks for")
+    client_rate: Rate | None = Field(
+        None, description="requests of one client (IPv4 address, IPv6 /64), whatever it asks for"
+    )
     items: tuple[ItemSettings, ...] = Field((), description="service items; what matches none is answered 404")

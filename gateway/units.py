@@ -1,16 +1,21 @@
-"""Durations, sizes, rates and addresses as people write them. A number without a unit is refused, never guessed."""
+"""Durations, sizes, rates, addresses, sinks as people write them. A number without a unit is refused, never guessed."""
 
 import re
+from ipaddress import ip_address
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"(\d+)(B|KiB|MiB|GiB)", re.ASCII)
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _RATE = re.compile(r"(\d+)/(second|minute|hour|day)", re.ASCII)
+_TARGET = re.compile(
+    r"http://(?:([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)|\[([0-9A-Fa-f:.]+)\]):([0-9]{1,5})|unix:(/[!-~]+)"
+)
+_SINK = re.compile(r"stdout|stderr|file:([^\0]+)")
 
 
 def parse_duration(value: object) -> float:
@@ -24,6 +29,16 @@ def parse_duration(value: object) -> float:
     raise ValueError(f"{value!r} is no duration; write it with a unit: 250ms, 5s, 10m, 1h, 2d")
 
 
+def write_duration(seconds: float) -> str:
+    """Write seconds as `parse_duration` reads them, in the largest unit without remainder."""
+    if seconds == 0:
+        return "0s"
+    for unit in ("d", "h", "m", "s"):
+        if seconds % _SECONDS[unit] == 0:
+            return f"{seconds / _SECONDS[unit]:.0f}{unit}"
+    return f"{seconds * 1000:.15g}ms" if seconds < 1 else f"{seconds:.15g}s"
+
+
 def parse_size(value: object) -> int:
     """Bytes of a text such as `512B`, `64KiB`, `10MiB`, `1GiB`.
 
@@ -33,6 +48,12 @@ def parse_size(value: object) -> int:
     if isinstance(value, str) and (found := _SIZE.fullmatch(value)):
         return int(found[1]) * _BYTES[found[2]]
     raise ValueError(f"{value!r} is no size; write it with a unit: 512B, 64KiB, 10MiB, 1GiB")
+
+
+def write_size(size: int) -> str:
+    """Write bytes as `parse_size` reads them, in the largest unit without remainder."""
+    unit = next((unit for unit in ("GiB", "MiB", "KiB") if size and size % _BYTES[unit] == 0), "B")
+    return f"{size // _BYTES[unit]}{unit}"
 
 
 def parse_rate(value: object) -> str:
@@ -59,6 +80,14 @@ class Address(msgspec.Struct, frozen=True):
     port: int = 0
     path: str = ""
 
+    @property
+    def is_local(self) -> bool:
+        """True when no other machine can reach it: a Unix socket, or loopback."""
+        try:
+            return bool(self.path) or self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
     def __str__(self) -> str:
         if self.path:
             return f"unix:{self.path}"
@@ -83,6 +112,35 @@ def parse_address(value: object) -> Address:
     raise ValueError(f"{value!r} is no address; write 127.0.0.1:8080, [::1]:8080 or unix:/path/to.sock")
 
 
+def parse_target(value: object) -> Address:
+    """Read where a business system is: `http://10.1.2.3:8080`, `http://[fd00::1]:8080` or `unix:/run/system.sock`.
+
+    Raises:
+        ValueError: no such text; the port is not optional, and there is no path, query or user information.
+    """
+    found = _TARGET.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not (found[4] or 0 < int(found[3]) <= 65535):
+        raise ValueError(f"{value!r} is no target; write http://host:port or unix:/path")
+    return Address(path=found[4]) if found[4] else Address(host=found[1] or found[2], port=int(found[3]))
+
+
+def parse_sink(value: str) -> str | None:
+    """Path of a sink that is a file; None for `stdout` and `stderr`.
+
+    Raises:
+        ValueError: it is none of the three.
+    """
+    found = _SINK.fullmatch(value)
+    if found is None:
+        raise ValueError(f"{value!r} is no sink; write stdout, stderr or file:/path")
+    return found[1]
+
+
+def _checked_sink(value: str) -> str:
+    parse_sink(value)
+    return value
+
+
 def _written(pattern: str, example: str) -> dict[str, Any]:
     return {"type": "string", "pattern": f"^{pattern}$", "examples": [example]}
 
@@ -90,11 +148,17 @@ def _written(pattern: str, example: str) -> dict[str, Any]:
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
+    PlainSerializer(write_duration, return_type=str, when_used="json"),
     WithJsonSchema(_written(_DURATION.pattern, "5s")),
 ]
 """Seconds, written with a unit."""
 
-Size = Annotated[int, BeforeValidator(parse_size), WithJsonSchema(_written(_SIZE.pattern, "64KiB"))]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    PlainSerializer(write_size, return_type=str, when_used="json"),
+    WithJsonSchema(_written(_SIZE.pattern, "64KiB")),
+]
 """Bytes, written with a unit."""
 
 Rate = Annotated[str, BeforeValidator(parse_rate), WithJsonSchema(_written(_RATE.pattern, "30/minute"))]
@@ -107,3 +171,8 @@ AddressText = Annotated[
     WithJsonSchema({"type": "string", "examples": ["127.0.0.1:8080", "unix:/run/tongguan/edge.sock"]}),
 ]
 """Where to listen or to connect."""
+
+SinkText = Annotated[
+    str, AfterValidator(_checked_sink), WithJsonSchema(_written(r"(stdout|stderr|file:.+)", "file:/var/log/access.log"))
+]
+"""Where lines are written."""

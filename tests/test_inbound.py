@@ -34,6 +34,9 @@ def test_names_are_in_lower_case_and_values_as_they_were():
     assert (inbound.path, inbound.query, inbound.host, inbound.scheme) == ("/guides/1", "a=B", "gw.example", "https")
 
 
+HANDSHAKE = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+
+
 @pytest.mark.parametrize("host", [b"gw.example", b"GW.EXAMPLE", b"gw.example:8443", b"[::1]:80"])
 def test_a_configured_host_is_served_whatever_its_case(host):
     given = message()
@@ -81,13 +84,13 @@ def test_what_is_remembered_is_bounded():
 
 
 @pytest.mark.parametrize(("fields", "asked"), [
-    ({"Connection": "Upgrade", "Upgrade": "WebSocket", "Sec-WebSocket-Key": "x"}, "websocket"),
-    ({"Connection": "keep-alive, upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "x"}, "websocket"),
-    ({"Connection": "close", "Upgrade": "websocket", "Sec-WebSocket-Key": "x"}, None),
-    ({"Upgrade": "websocket", "Sec-WebSocket-Key": "x"}, None),
+    ({"Connection": "Upgrade", "Upgrade": "WebSocket", **HANDSHAKE}, "websocket"),
+    ({"Connection": "keep-alive, upgrade", "Upgrade": "websocket", **HANDSHAKE}, "websocket"),
+    ({"Connection": "close", "Upgrade": "websocket", **HANDSHAKE}, None),
+    ({"Upgrade": "websocket", **HANDSHAKE}, None),
     ({"Connection": "Upgrade", "Upgrade": "websocket"}, None),
-    ({"Connection": "Upgrade", "Upgrade": "websocket, h2c", "Sec-WebSocket-Key": "x"}, None),
-    ({"Connection": "Upgrade", "Upgrade": "h2c", "Sec-WebSocket-Key": "x"}, None),
+    ({"Connection": "Upgrade", "Upgrade": "websocket, h2c", **HANDSHAKE}, None),
+    ({"Connection": "Upgrade", "Upgrade": "h2c", **HANDSHAKE}, None),
 ])  # fmt: skip
 def test_only_a_whole_websocket_handshake_asks_for_a_switch(fields, asked):
     raw = [(name.encode(), value.encode()) for name, value in fields.items()]
@@ -95,7 +98,12 @@ def test_only_a_whole_websocket_handshake_asks_for_a_switch(fields, asked):
 
 
 def test_a_websocket_is_asked_for_with_get():
-    raw = [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"), (b"Sec-WebSocket-Key", b"x")]
+    raw = [
+        (b"Connection", b"Upgrade"),
+        (b"Upgrade", b"websocket"),
+        (b"Sec-WebSocket-Key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+        (b"Sec-WebSocket-Version", b"13"),
+    ]
     assert read(message("/chat", *raw, method="POST")).upgrade is None
 
 

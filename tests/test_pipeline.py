@@ -19,6 +19,7 @@ from path_world import (
     principal,
     route,
 )
+from structlog.testing import CapturingLogger
 
 from gateway.chain import ReauthorizerChain
 from gateway.errors import (
@@ -82,7 +83,8 @@ class Path:
         self.channels = channels if channels is not None else [FakeChannel()]
         router = Router([route("GET", "/mine", self.system, **(person | changed))])
         self.policy = Policy(7, router, [Entrance(channel) for channel in self.channels])
-        self.pipeline = Pipeline(self.policy, self.records, Rates(), in_flight, clock=lambda: NOW)
+        self.log = CapturingLogger()
+        self.pipeline = Pipeline(self.policy, self.records, Rates(), in_flight, clock=lambda: NOW, log=self.log)
 
     async def carry(self, request=None, relays=None):
         client = NotingClient(request, relays)
@@ -110,7 +112,7 @@ async def test_a_request_passes_every_step_once():
     (None, lambda path: setattr(path.channels[0], "error", CannotDecide("x")), "cannot-decide", Stage.IDENTIFY),
     (None, lambda path: setattr(path.channels[0], "error", KeyError("x")), "internal-error", Stage.IDENTIFY),
     (None, lambda path: setattr(path.channels[0], "mine", False), "channel-unknown", Stage.IDENTIFY),
-    (None, lambda path: setattr(path.channels[0], "name", "app"), "channel-not-allowed", Stage.THROTTLE),
+    (None, lambda path: setattr(path.channels[0], "name", "app"), "channel-not-allowed", Stage.IDENTIFY),
     (inbound(), None, "token-missing", Stage.VERIFY),
     (inbound(fields={"authorization": "Bearer x"}), None, "issuer-unknown", Stage.VERIFY),
     (None, lambda path: path.verifier.verdicts.update(good=VerifierUnavailable("x")), "province-unreachable",
@@ -185,11 +187,11 @@ async def test_a_request_keeps_the_policy_it_began_with():
     carrying = asyncio.create_task(path.carry())
     await eventually(lambda: path.verifier.asked)
     path.pipeline.policy = Policy(8, other.policy.router, other.policy.entrances)
-    assert path.pipeline.carries(7)
+    assert path.pipeline.carries_up_to(7)
     path.verifier.gate.set()
     await carrying
     assert (path.system.begun, other.system.begun, path.records[0].generation) == (1, 0, 7)
-    assert not path.pipeline.carries(7)
+    assert not path.pipeline.carries_up_to(7)
     await path.carry()
     assert (other.system.begun, path.records[1].generation) == (1, 8)
 
@@ -223,3 +225,23 @@ async def test_the_time_already_spent_is_taken_off_the_items_timeout():
     path.system.script = script
     await path.carry()
     assert 0 < left[0] < 2.0
+
+
+async def test_what_broke_is_told_in_the_application_log_with_its_part():
+    """The client is told nothing; the record names the part; the traceback is in the application log."""
+    path = Path()
+    path.reauthorizer.decision = KeyError("boom")
+    client = await path.carry()
+    assert client.refusals[0].detail == f"{path.reauthorizer.name}: KeyError('boom')"
+    assert [call.method_name for call in path.log.calls] == ["error"]
+    assert isinstance(path.log.calls[0].kwargs["exc_info"], KeyError)
+
+
+async def test_a_channel_s_refusal_names_the_channel_and_who_the_caller_claims_to_be():
+    path = Path()
+    rejected = ChannelRejected("signature of key demo-ak")
+    rejected.client = "demo-ak"
+    path.channels[0].error = rejected
+    await path.carry()
+    credential = path.records[0].credential
+    assert (credential.channel, credential.client) == (path.channels[0].name, "demo-ak")

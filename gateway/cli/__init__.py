@@ -4,6 +4,7 @@ Each module here holds one group of commands: running, checking, explaining, cat
 """
 
 import importlib
+import os
 from typing import NamedTuple
 
 import click
@@ -119,6 +120,8 @@ class Commands(click.Group):
 def tongguan(ctx: click.Context, config: str | None) -> None:
     """Tongguan (通关): the gateway at the edge of a government department."""
     ctx.obj = config
+    if os.environ.get("NO_COLOR"):  # no-color.org; click itself only asks whether a terminal is there
+        ctx.color = False
 
 
 def main() -> None:

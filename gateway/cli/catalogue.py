@@ -9,7 +9,7 @@ from gateway.configuration.loading import load, policy_from
 from gateway.configuration.parts import KINDS, PartUnusableError, available_parts, import_part
 from gateway.configuration.problems import did_you_mean
 from gateway.configuration.schemas import schema_of
-from gateway.configuration.settings_table import markdown_of, value_text
+from gateway.configuration.settings_table import markdown_of, markdown_of_part, value_text
 from gateway.contracts import Part
 from gateway.settings import ItemSettings, OperationSettings, PolicySettings, StaticSettings
 
@@ -21,10 +21,10 @@ def schema(which: str, form: str) -> None:
     """Print the JSON Schema of gateway.yaml, of policy.yaml, or of a part's `config`. 导出配置模式.
 
     WHICH is static, policy, or the part's `use`. An editor completes and checks the files with it. As markdown: every
-    key of both files with type and default.
+    key of both files, or of the part's `config`, with type and default.
     """
     if form == "markdown":
-        click.echo(markdown_of(), nl=False)
+        click.echo(markdown_of() if which in ("static", "policy") else markdown_of_part(_part(which).Config), nl=False)
     elif which == "static":
         print_json(schema_of(StaticSettings))
     elif which == "policy":

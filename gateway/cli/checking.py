@@ -1,14 +1,17 @@
 """Commands that judge configurations offline: check and diff."""
 
+import asyncio
 import sys
 from pathlib import Path
 
 import click
 
-from gateway.cli.output import as_text_or_json, config_path, print_json
+from gateway.building import Build, PartBroken, lend
+from gateway.cli.output import as_text_or_json, config_path, log_of_commands, print_json
 from gateway.configuration.differences import Difference, compare
 from gateway.configuration.loading import Loaded, load, policy_from
 from gateway.errors import ConfigurationError
+from gateway.fetch import HttpFetch
 
 
 @click.command()
@@ -23,6 +26,7 @@ def check(ctx: click.Context, file: Path | None, form: str) -> None:
     path = file or config_path(ctx)
     try:
         loaded = load(path)
+        asyncio.run(_make(loaded))
     except ConfigurationError as error:
         if form == "json":
             print_json({"ok": False, "file": str(path), "problems": error.problems})
@@ -31,6 +35,22 @@ def check(ctx: click.Context, file: Path | None, form: str) -> None:
             click.secho(f"{path}: cannot be used, {_count(len(error.problems), 'problem')}", err=True, fg="red")
         sys.exit(2)
     _tell_good(path, loaded, form)
+
+
+async def _make(loaded: Loaded) -> None:
+    """Make every part, and start none: a constructor that fails is found here and not by the workers.
+
+    Raises:
+        ConfigurationError: one of them cannot be made.
+    """
+    fetch = HttpFetch()
+    try:
+        Build(lend(loaded.settings, fetch, log_of_commands()), policy_from(loaded.policy), 1, None)
+    except PartBroken as error:
+        where = loaded.parts.get((error.key, error.name))
+        raise ConfigurationError([f"{where}: {text}" if where else text for text in error.problems]) from error
+    finally:
+        await fetch.close()
 
 
 def _tell_good(path: Path, loaded: Loaded, form: str) -> None:

@@ -1,13 +1,15 @@
 """`tongguan explain`: shows what gateway.explain found out about one request."""
 
 import sys
+from typing import BinaryIO
 
 import click
 import msgspec
 
-from gateway.cli.output import as_text_or_json, config_path, print_json, print_table
-from gateway.explain import Explanation, Question, parse_principal
-from gateway.explain import explain as follow
+from gateway.cli.output import as_text_or_json, config_path, log_of_commands, print_json, print_table
+from gateway.explain.paper import Explanation
+from gateway.explain.paper import explain as follow
+from gateway.explain.question import Question, parse_principal
 
 
 @click.command()
@@ -15,6 +17,11 @@ from gateway.explain import explain as follow
 @click.argument("url")
 @click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header field; repeatable.")
 @click.option("--token", help="A token, as if it came in Authorization; it is judged for real.")
+@click.option(
+    "--body",
+    type=click.File("rb"),
+    help="A file with the body, - for standard input; a channel's signature over it is judged.",
+)
 @click.option("--as", "person", metavar="KEY=VALUE,…", help="Believe in subject=…,kind=natural,assurance=3,operator=….")
 @click.option("--client", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The client's address.")
 @as_text_or_json
@@ -25,6 +32,7 @@ def explain(
     url: str,
     headers: tuple[str, ...],
     token: str | None,
+    body: BinaryIO | None,
     person: str | None,
     client: str,
     form: str,
@@ -36,8 +44,9 @@ def explain(
     path = config_path(ctx)
     try:
         principal = None if person is None else parse_principal(person)
-        question = Question(method, url, tuple(map(_header, headers)), token, principal, client)
-        explanation = follow(path, question)
+        content = b"" if body is None else body.read()
+        question = Question(method, url, tuple(map(_header, headers)), token, content, principal, client)
+        explanation = follow(path, question, log_of_commands())
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc
     if form == "json":

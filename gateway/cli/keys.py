@@ -1,13 +1,12 @@
 """Commands about keys: what the gateway signs with, in the form in which others check it (RFC 7517)."""
 
-import time
 from typing import Any
 
 import click
 
+from gateway.building import signer_of
 from gateway.cli.output import config_path, print_json
 from gateway.configuration.loading import load_static
-from gateway.inward import IdentitySigner
 
 
 @click.group()
@@ -23,7 +22,4 @@ def show(ctx: click.Context) -> None:
 
 
 def _published(ctx: click.Context) -> dict[str, Any]:
-    static = load_static(config_path(ctx))
-    identity = static.identity
-    signer = IdentitySigner(identity.key.get_secret_value(), identity.kid, static.department, time.time)
-    return signer.public_jwks()
+    return signer_of(load_static(config_path(ctx))).public_jwks()

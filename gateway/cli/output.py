@@ -4,14 +4,21 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+import structlog
 
 USUAL_PLACES = (Path("config/gateway.yaml"), Path("/etc/tongguan/gateway.yaml"))
 
 as_text_or_json = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For whom."
 )
+
+
+def log_of_commands() -> Any:
+    """Where parts say what they have to say while a command uses them: standard error, so that answers stay alone."""
+    return structlog.wrap_logger(structlog.PrintLogger(sys.stderr))
 
 
 def config_path(ctx: click.Context) -> Path:

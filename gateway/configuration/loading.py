@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from gateway.configuration import part_rules, policy_rules, static_rules
 from gateway.configuration.audit import Advice, audit
 from gateway.configuration.catalogue import Catalogue, Finding, read_catalogue
-from gateway.configuration.problems import Placed, Problems, reach
+from gateway.configuration.problems import Placed, Problems, reach, written
 from gateway.configuration.references import Source
 from gateway.configuration.sentences import explain_errors
 from gateway.configuration.sources import Files
@@ -35,6 +35,7 @@ class Loaded:
         revision: 12 hex digits; the same for the same content, however it is formatted and commented.
         files: every file that was read, secrets included.
         advice: what works and should not stay so.
+        parts: where each part is written, by the key it stands under and its name: file, line and YAML path.
     """
 
     settings: StaticSettings
@@ -43,21 +44,7 @@ class Loaded:
     revision: str
     files: tuple[Path, ...]
     advice: tuple[Advice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyDocument:
-    """A policy that was read and validated whole.
-
-    Attributes:
-        settings: the policy.
-        snapshot: the same for a worker; see `policy_from`.
-        files: every file that was read.
-    """
-
-    settings: PolicySettings = field(repr=False)
-    snapshot: bytes = field(repr=False)
-    files: tuple[Path, ...]
+    parts: dict[tuple[str, str], str] = field(repr=False)
 
 
 def load(path: Path) -> Loaded:
@@ -87,6 +74,10 @@ def load(path: Path) -> Loaded:
             _revision(static, source, catalogue.source),
             tuple(dict.fromkeys(files.read)),
             tuple(audit(static, source, catalogue)),
+            {
+                (key, one.value.name): f"{catalogue.written_at(one.where)} {written(one.where)}"
+                for key, one in catalogue.parts()
+            },
         )
 
 
@@ -101,26 +92,6 @@ def load_static(path: Path) -> StaticSettings:
     if problems or static is None:
         raise ConfigurationError(problems.lines())
     return static
-
-
-def load_policy(static: StaticSettings, path: Path) -> PolicyDocument:
-    """Read policy.yaml and the files it includes.
-
-    Args:
-        static: what it has to go with.
-        path: policy.yaml.
-
-    Raises:
-        ConfigurationError: with every problem in them.
-    """
-    path, problems = Path(path), Problems()
-    with _collector_at_rest():
-        files = Files(path.parent, problems)
-        policy = files.policy(path)
-        catalogue = None if policy is None else _read_policy(policy, static, problems)
-        if problems or catalogue is None or catalogue.settings is None:
-            raise ConfigurationError(problems.lines())
-        return PolicyDocument(catalogue.settings, msgspec.json.encode(catalogue.source.data), tuple(files.read))
 
 
 def static_from(snapshot: bytes) -> StaticSettings:

@@ -1,7 +1,7 @@
 """What has to hold for the parts and systems of policy.yaml beyond their types. loading.py notes the findings."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -13,20 +13,13 @@ from gateway.configuration.problems import Placed, Problems
 from gateway.configuration.sentences import explain_errors
 from gateway.configuration.yaml_source import Where
 from gateway.contracts import Part, Settings
-from gateway.fields import HOP_BY_HOP, OWN_PREFIXES
-from gateway.settings import ChannelSettings, DirectSettings, FerrySettings, ReauthorizeSettings
+from gateway.fields import check_listed, check_name
+from gateway.settings import SHORTEST_MAC_KEY, ChannelSettings, DirectSettings, FerrySettings, ReauthorizeSettings
+from gateway.units import parse_target
 
-_TARGET = re.compile(
-    r"http://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})|unix:/[!-~]+"
-)
 _ORIGIN = re.compile(r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,5})?")
-_FIELD_NAME = re.compile(r"[!#$%&'*+.^`|~0-9a-z-]+")
-_CREDENTIALS = frozenset({"authorization", "cookie", "host", "content-length"})
 
 WRITTEN_OUT = "is a secret; write it as a reference: {$env: NAME} or {$file: path}"
-
-SHORTEST_MAC_KEY = 32
-"""Bytes of a ferry's key (RFC 2104 §3: at least the digest's length)."""
 
 
 def check_parts(catalogue: Catalogue, problems: Problems) -> None:
@@ -141,8 +134,8 @@ def find_bad_origins(catalogue: Catalogue) -> Iterator[Finding]:
             if not _ORIGIN.fullmatch(origin):
                 text = f"{origin!r} is no origin; write scheme and host in lower case: https://www.example.gov.cn"
                 yield (*at, "origins", index), text
-        yield from _bad_field_names(channel.cors.fields, (*at, "fields"))
-        yield from _bad_field_names(channel.cors.expose, (*at, "expose"))
+        yield from _refused(check_name, channel.cors.fields, (*at, "fields"))
+        yield from _refused(check_name, channel.cors.expose, (*at, "expose"))
 
 
 def find_bad_systems(catalogue: Catalogue) -> Iterator[Finding]:
@@ -155,13 +148,11 @@ def find_bad_systems(catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def _of_direct(system: DirectSettings, where: Where) -> Iterator[Finding]:
+    yield from _refused(parse_target, system.targets, (*where, "targets"))
     for index, target in enumerate(system.targets):
-        found = _TARGET.fullmatch(target)
-        if not found or int(found[1] or 0) > 65535:
-            yield (*where, "targets", index), f"{target!r} is no target; write http://host:port or unix:/path"
-        elif target in system.targets[:index]:
+        if target in system.targets[:index]:
             yield (*where, "targets", index), f"{target} is listed twice"
-    yield from _bad_inward(system.request_fields, (*where, "request_fields"))
+    yield from _refused(check_listed, system.request_fields, (*where, "request_fields"))
 
 
 def _of_ferry(system: FerrySettings, where: Where, source: Placed) -> Iterator[Finding]:
@@ -174,20 +165,13 @@ def _of_ferry(system: FerrySettings, where: Where, source: Placed) -> Iterator[F
         yield (*where, "key"), WRITTEN_OUT
     elif 0 < len(system.key.get_secret_value().encode()) < SHORTEST_MAC_KEY:  # empty: told as a reference
         yield (*where, "key"), f"is shorter than {SHORTEST_MAC_KEY} bytes"
-    yield from _bad_inward(system.request_fields, (*where, "request_fields"))
-    yield from _bad_inward(system.response_fields, (*where, "response_fields"))
+    yield from _refused(check_listed, system.request_fields, (*where, "request_fields"))
+    yield from _refused(check_listed, system.response_fields, (*where, "response_fields"))
 
 
-def _bad_inward(names: Iterable[str], where: Where) -> Iterator[Finding]:
-    names = list(names)
-    yield from _bad_field_names(names, where)
-    for index, name in enumerate(names):
-        raw = name.encode()
-        if raw in HOP_BY_HOP or raw.startswith(OWN_PREFIXES) or name in _CREDENTIALS:
-            yield (*where, index), f"{name} never crosses: it belongs to one connection or to the gateway itself"
-
-
-def _bad_field_names(names: Iterable[str], where: Where) -> Iterator[Finding]:
-    for index, name in enumerate(names):
-        if not _FIELD_NAME.fullmatch(name):
-            yield (*where, index), f"{name!r} is no header field name; write it in lower case, without an underscore"
+def _refused(check: Callable[[str], object], texts: Iterable[str], where: Where) -> Iterator[Finding]:
+    for index, text in enumerate(texts):
+        try:
+            check(text)
+        except ValueError as exc:
+            yield (*where, index), str(exc)

@@ -1,4 +1,4 @@
-"""From the name in `use:` to a class, and from YAML to the class's checked settings. app.py makes the parts."""
+"""From the name in `use:` to a class, and from YAML to the class's checked settings. building.py makes the parts."""
 
 import importlib
 import pkgutil

@@ -3,7 +3,6 @@
 items.py relies on it: templates are well formed and no two operations answer to the same request.
 """
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from operator import attrgetter
 
@@ -12,11 +11,7 @@ from gateway.configuration.problems import did_you_mean
 from gateway.configuration.yaml_source import Where
 from gateway.model import Kind
 from gateway.settings import FerrySettings, ItemSettings, StaticSettings
-
-_LITERAL = r"(?!\.{1,2}(?:/|\Z))(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-F]{2})+"
-_PARAMETER = r"\{[A-Za-z_][A-Za-z0-9_]*\}"
-_TEMPLATE = re.compile(rf"/|(?:/(?:{_LITERAL}|{_PARAMETER}))+")
-_NAMES = re.compile(r"\{([^}]*)\}")
+from gateway.templates import check_template, shape
 
 
 def find_unknown_names(catalogue: Catalogue) -> Iterator[Finding]:
@@ -54,14 +49,10 @@ def find_bad_templates(catalogue: Catalogue) -> Iterator[Finding]:
     """Paths are templates of whole segments, and a parameter is named once in each."""
     for entry in catalogue.items:
         for index, operation in enumerate(entry.value.operations):
-            where, path = (*entry.where, "operations", index, "path"), operation.path
-            if not _TEMPLATE.fullmatch(path):
-                yield (
-                    where,
-                    f"{path!r} is no path template; write /segment/{{name}}, whole segments, no slash at the end",
-                )
-            elif "{" in path and len(set(names := _NAMES.findall(path))) < len(names):
-                yield where, f"{path!r} names a parameter twice"
+            try:
+                check_template(operation.path)
+            except ValueError as exc:
+                yield (*entry.where, "operations", index, "path"), str(exc)
 
 
 def find_collisions(catalogue: Catalogue) -> Iterator[Finding]:
@@ -69,9 +60,8 @@ def find_collisions(catalogue: Catalogue) -> Iterator[Finding]:
     first: dict[tuple[str, str], Where] = {}
     for entry in catalogue.items:
         for index, operation in enumerate(entry.value.operations):
-            shape = _NAMES.sub("{}", operation.path) if "{" in operation.path else operation.path
             where = (*entry.where, "operations", index)
-            other = first.setdefault((operation.method, shape), where)
+            other = first.setdefault((operation.method, shape(operation.path)), where)
             if other is not where:
                 taken = f"{operation.method} {operation.path} is answered already, in {catalogue.written_at(other)}"
                 yield where, taken

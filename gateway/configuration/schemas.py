@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import SchemaSerializer
+from pydantic_core.core_schema import WithDefaultSchema
 
 from gateway.configuration.parts import import_part
-from gateway.configuration.settings_table import default_text
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -24,6 +26,16 @@ _REFERENCE = {
 }
 
 
+class _AsWritten(GenerateJsonSchema):
+    """Shows the default of a duration or a size as people write it, by the field's own serializer."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        shown = super().default_schema(schema)
+        if isinstance(shown.get("default"), int | float):
+            shown["default"] = SchemaSerializer(schema).to_python(shown["default"], mode="json")
+        return shown
+
+
 def schema_of(model: type[BaseModel], uses: Iterable[str] = ()) -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a settings model as it is written in YAML.
 
@@ -32,7 +44,7 @@ def schema_of(model: type[BaseModel], uses: Iterable[str] = ()) -> dict[str, Any
         uses: parts whose own schema applies to `config` beside their `use`.
     """
     uses = list(uses)
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(schema_generator=_AsWritten)
     definitions = schema.setdefault("$defs", {})
     for use in uses:
         definitions[f"config of {use}"] = _nested(import_part(use).Config)
@@ -46,7 +58,7 @@ def schema_of(model: type[BaseModel], uses: Iterable[str] = ()) -> dict[str, Any
 
 def _nested(model: type[BaseModel]) -> dict[str, Any]:
     """A schema that brings its own definitions, whose references are rewritten to point into it."""
-    schema = model.model_json_schema(ref_template="{model}")
+    schema = model.model_json_schema(ref_template="{model}", schema_generator=_AsWritten)
     inner = schema.pop("$defs", {})
     inlined: dict[str, Any] = _inline(schema, inner)
     return inlined
@@ -82,8 +94,6 @@ def _allow_references(schema: Any) -> Any:
     if schema.get("type") == "string" and "const" not in schema and "enum" not in schema:
         said = {key: schema[key] for key in ("title", "description", "default") if key in schema}
         text = {key: value for key, value in schema.items() if key not in said}
-        if isinstance(said.get("default"), int | float):  # a duration or size: its default as people write it
-            said["default"] = default_text(said["default"], text.get("examples", [""])[0])
         return {**said, "anyOf": [text, {"$ref": "#/$defs/reference"}]}
     return {
         key: value if key in ("propertyNames", "default", "examples") else _allow_references(value)

@@ -1,16 +1,17 @@
-"""Every key of gateway.yaml and policy.yaml as a table: type, default, meaning. docs/configuration.md holds it."""
+"""Every key of gateway.yaml, policy.yaml and a part's `config` as a table: type, default, meaning. docs/ holds them."""
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import date
 from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, PlainValidator, SecretStr
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, PlainValidator, SecretStr
 from pydantic.fields import FieldInfo
 
 from gateway.settings import PolicySettings, StaticSettings, parse_network
-from gateway.units import Address, parse_address, parse_duration, parse_rate, parse_size
+from gateway.units import Address, parse_address, parse_duration, parse_rate, parse_size, write_duration, write_size
 
 _UNITS: dict[Callable[..., Any], str] = {
     parse_duration: "duration",
@@ -19,9 +20,16 @@ _UNITS: dict[Callable[..., Any], str] = {
     parse_address: "address",
     parse_network: "network",
 }
-_PLAIN = {str: "text", int: "whole number", float: "number", bool: "true or false", SecretStr: "reference"}
-_DURATIONS = ("d", 86400), ("h", 3600), ("m", 60), ("s", 1)
-_SIZES = ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)
+_PLAIN: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    date: "date",
+    AwareDatetime: "date and time with zone",
+    SecretStr: "reference",
+}
+_WRITERS: dict[str, Callable[[Any], str]] = {"duration": write_duration, "size": write_size}
 
 
 def markdown_of() -> str:
@@ -31,18 +39,28 @@ def markdown_of() -> str:
     )
 
 
+def markdown_of_part(config: type[BaseModel]) -> str:
+    """Every key of a part's `config`, as a table: the documents hold those of the shipped parts."""
+    return "\n".join(_table(config)) + "\n"
+
+
 def keys_of_all() -> list[str]:
     """Every key as the tables write it: `limits.body`, `items[].operations[].path`."""
     return [key for model in (StaticSettings, PolicySettings) for key, _ in _fields(model)]
 
 
 def _tables(title: str, model: type[BaseModel]) -> Iterator[str]:
-    yield from (f"### {title}", "", "| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |")
+    yield from (f"### {title}", "")
+    yield from _table(model)
+    yield ""
+
+
+def _table(model: type[BaseModel]) -> Iterator[str]:
+    yield from ("| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |")
     for key, field in _fields(model):
         default = "required" if field.is_required() else _default(field)
         kind = _type(field.annotation, field.metadata)
         yield f"| `{key}` | {kind} | {default} | {field.description or ''} |"
-    yield ""
 
 
 def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -90,7 +108,7 @@ def _type(annotation: Any, metadata: list[Any]) -> str:
     if origin in (Union, UnionType):
         kinds = dict.fromkeys(_type(branch, []) for branch in arguments if branch is not type(None))
         return " or ".join(kinds)
-    if origin is tuple:
+    if origin in (tuple, frozenset):
         return f"list of {_plural(_type(arguments[0], []))}"
     return " or ".join(f"`{value}`" for value in _choices(annotation)) or _PLAIN.get(annotation, "mapping")
 
@@ -115,19 +133,6 @@ def _default(field: FieldInfo) -> str:
 def value_text(field: FieldInfo, value: Any) -> str:
     """Write a value of a field as YAML does."""
     kind = _type(field.annotation, field.metadata)
-    if kind in ("duration", "size") and value is not None:
-        return default_text(value, "5s" if kind == "duration" else "64KiB")
+    if kind in _WRITERS and value is not None:
+        return _WRITERS[kind](value)
     return json.dumps(str(value) if isinstance(value, Address) else value, ensure_ascii=False).strip('"')
-
-
-def default_text(value: float, example: str) -> str:
-    """Write seconds or bytes as people do, in the largest unit without remainder.
-
-    Args:
-        value: seconds or bytes.
-        example: a text of the same kind, `5s` or `64KiB`.
-    """
-    units = _SIZES if example.endswith("B") else _DURATIONS
-    if value < 1 and units is _DURATIONS:
-        return f"{value * 1000:g}ms"
-    return next(f"{value / size:g}{unit}" for unit, size in units if value % size == 0 or size == 1)

@@ -2,20 +2,18 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.configuration.catalogue import Catalogue, Finding
 from gateway.configuration.parts import PartUnusableError, import_part
 from gateway.configuration.policy_rules import places_of_shared_state
 from gateway.configuration.problems import written
+from gateway.inward import load_key
+from gateway.records.masking import SHORTEST_PSEUDONYM_KEY
 from gateway.settings import StaticSettings
+from gateway.units import parse_sink
 
-SHORTEST_PSEUDONYM_KEY = 16
 LONGEST_SOCKET_PATH = 107
 """Bytes of `sun_path` without its final NUL (unix(7))."""
 
@@ -25,7 +23,7 @@ _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([0
 def find_bad_listeners(static: StaticSettings) -> Iterator[Finding]:
     """The management listener is not public, and the two are not the same."""
     management = static.management
-    if not management.path and not _is_loopback(management.host):
+    if not management.is_local:
         text = f"{management} can be reached from outside; write 127.0.0.1:port, [::1]:port or unix:/path"
         yield ("management",), text
     if management == static.listen and (management.path or management.port):
@@ -33,13 +31,6 @@ def find_bad_listeners(static: StaticSettings) -> Iterator[Finding]:
     for key, address in (("listen", static.listen), ("management", management)):
         if len(address.path.encode()) > LONGEST_SOCKET_PATH:
             yield (key,), f"is longer than {LONGEST_SOCKET_PATH} bytes, the most a Unix socket's path may have"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def find_bad_hosts(static: StaticSettings) -> Iterator[Finding]:
@@ -66,15 +57,12 @@ def find_unsafe_trust(static: StaticSettings) -> Iterator[Finding]:
 
 def find_bad_keys(static: StaticSettings) -> Iterator[Finding]:
     """The signing key is of a kind that docs/ferry.md names, and the pseudonym key is long enough."""
-    pem = static.identity.key.get_secret_value().encode()
+    pem = static.identity.key.get_secret_value()
     try:
-        key = load_pem_private_key(pem, None)
-    except (ValueError, TypeError, ArithmeticError):
-        key = None
-    p256 = isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1)
-    if pem and not p256 and not isinstance(key, Ed25519PrivateKey):
-        text = "is no unencrypted private key of Ed25519 or P-256 in PEM"
-        yield ("identity", "key"), f"{text}; docs/configuration.md says how to make one"
+        if pem:  # empty: told as a reference
+            load_key(pem)
+    except ValueError as exc:
+        yield ("identity", "key"), f"{exc}; docs/configuration.md says how to make one"
     pseudonym = static.records.pseudonym_key.get_secret_value().encode()
     if pseudonym and len(pseudonym) < SHORTEST_PSEUDONYM_KEY:
         yield ("records", "pseudonym_key"), f"is shorter than {SHORTEST_PSEUDONYM_KEY} bytes"
@@ -83,10 +71,8 @@ def find_bad_keys(static: StaticSettings) -> Iterator[Finding]:
 def find_bad_sinks(static: StaticSettings) -> Iterator[Finding]:
     """Records go where they can be written."""
     for key, sink in (("access", static.records.access), ("application", static.records.application)):
-        kind, _, path = sink.partition(":")
-        if kind != "file" and sink not in ("stdout", "stderr"):
-            yield ("records", key), f"{sink!r} is no sink; write stdout, stderr or file:/path"
-        elif kind == "file" and not (path and "\0" not in path and Path(path).parent.is_dir()):
+        path = parse_sink(sink)
+        if path is not None and not Path(path).parent.is_dir():
             yield ("records", key), f"{sink!r}: there is no such folder"
 
 

@@ -30,6 +30,9 @@ _LINGER = 2.0
 _MOST_HELD = 65536
 """Bytes of an unfinished head that are looked at again when it is complete."""
 
+_HALF_OPEN = 0.75
+"""Seconds for which a client that sends no more is still answered: TCP cannot tell closed from half closed."""
+
 Message = tuple[RawRequestMessage | GatewayError, StreamReader]
 
 
@@ -37,8 +40,8 @@ class EdgeConnection(Answering):
     """Carries the requests of one connection through the pipeline, in the order they came."""
 
     __slots__ = (
-        "_arrived", "_began_at", "_busy", "_closing_since", "_discarded", "_eof", "_head_since", "_held", "_idle_since",
-        "_incoming", "_served", "_stalled", "_tunnel",
+        "_arrived", "_began_at", "_busy", "_closing_since", "_discarded", "_eof_since", "_head_since", "_held",
+        "_idle_since", "_incoming", "_served", "_stalled", "_tunnel",
     )  # fmt: skip
 
     def __init__(self, edge: "EdgeServer", loop: asyncio.AbstractEventLoop) -> None:
@@ -55,7 +58,7 @@ class EdgeConnection(Answering):
         self._served = 0
         self._discarded = 0
         self._busy = False
-        self._eof = False
+        self._eof_since: float | None = None
         self._tunnel: Tunnel | None = None
 
     # ── from the transport ────────────────────────────────────────────────────────────────────────────────────────
@@ -133,7 +136,7 @@ class EdgeConnection(Answering):
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio allows it, aiohttp does not use it
         """A client that sends no more gets the answers it still waits for; an idle connection just ends."""
-        self._eof = True
+        self._eof_since = self._edge.now
         if not self._incoming.is_eof():
             self._incoming.set_exception(ConnectionResetError("the client sent no more before its body was complete"))
         if self._tunnel is not None and self._waiter is not None and not self._waiter.done():
@@ -158,7 +161,7 @@ class EdgeConnection(Answering):
             self._end()
 
     async def _next_message(self) -> bool:
-        if self._eof:
+        if self._eof_since is not None:
             return False
         self._idle_since = self._edge.now
         self._waiter = self._loop.create_future()
@@ -264,7 +267,7 @@ class EdgeConnection(Answering):
             outward.result()
 
     async def _tunnel_data(self, outward: "asyncio.Task[None]") -> bytes:
-        if not self._message_tail and not self._eof:
+        if not self._message_tail and self._eof_since is None:
             self._waiter = self._loop.create_future()
             try:
                 await asyncio.wait((self._waiter, outward), return_when=asyncio.FIRST_COMPLETED)
@@ -290,7 +293,11 @@ class EdgeConnection(Answering):
         if wire_ is None or wire_.is_closing():
             return
         refused = self._answered and isinstance(self._message, GatewayError)
-        if not self._eof and (refused or self._arrived or not self._body_finished()) and wire_.can_write_eof():
+        if (
+            self._eof_since is None
+            and (refused or self._arrived or not self._body_finished())
+            and wire_.can_write_eof()
+        ):
             self._closing_since = self._edge.now
             wire_.write_eof()
             if self._reading_paused or self._buffer_paused:
@@ -300,8 +307,8 @@ class EdgeConnection(Answering):
 
     def give_up(self) -> None:
         """End now: a request in flight is cancelled and answered with 503."""
-        if self._task_handler is not None and self._busy:
-            self._task_handler.cancel()
+        if self._busy:
+            self._cancel()
         elif self._wire is not None:
             self._wire.close()
 
@@ -329,9 +336,20 @@ class EdgeConnection(Answering):
         elif not self._busy and now - self._idle_since > limits.idle:
             if self._head_since is None and not self._arrived:
                 self._wire.close()
+        elif self._has_left(now):
+            self._cancel()
         elif self._busy and isinstance(self._body, WireBody):
             self._body.expire(now)
         self._check_stall(now, limits.write_stall)
+
+    def _has_left(self, now: float) -> bool:
+        """A client that sends no more and has waited a moment has closed: hardly any keeps one half open on purpose."""
+        waits = self._busy and not self._answered and self._tunnel is None
+        return waits and self._eof_since is not None and now - self._eof_since > _HALF_OPEN
+
+    def _cancel(self) -> None:
+        if self._task_handler is not None:
+            self._task_handler.cancel()
 
     def _late_head(self) -> None:
         self._head_since = None

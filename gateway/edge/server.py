@@ -9,17 +9,20 @@ import random
 import socket
 import time
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
+import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.edge.connection import EdgeConnection
+from gateway.edge.descriptors import affordable_connections
 from gateway.edge.wire import DateField
 from gateway.inbound import InboundReader
 from gateway.model import Field
 from gateway.pipeline import Pipeline
 from gateway.settings import LimitSettings
+from gateway.throttle import client_key
 
 _PAUSE = 0.25
 """Seconds to wait when there are no descriptors left."""
@@ -37,9 +40,12 @@ class EdgeServer(web.Server):
         loop: the running loop.
         clock: wall clock, Unix seconds.
         tick: seconds between two looks at the deadlines; also how coarse `now` is.
+        affordable: how many of so many connections there are descriptors for.
+        log: the application log.
 
     Attributes:
         now: coarse monotonic seconds; good enough for deadlines of seconds, and free.
+        most_connections: open at once; fewer than configured when descriptors do not suffice.
         refused_connections: how many were closed at once because their client had too many.
     """
 
@@ -52,6 +58,8 @@ class EdgeServer(web.Server):
         loop: asyncio.AbstractEventLoop,
         clock: Callable[[], float] = time.time,
         tick: float = 0.25,
+        affordable: Callable[[int], int] = affordable_connections,
+        log: Any = None,
     ) -> None:
         super().__init__(self._no_handler, handler_cancellation=True, loop=loop)
         self.pipeline = pipeline
@@ -59,7 +67,10 @@ class EdgeServer(web.Server):
         self.limits = limits
         self.clock = clock
         self.now = loop.time()
+        self.most_connections = limits.connections
         self.refused_connections = 0
+        self._affordable = affordable
+        self._log = log or structlog.get_logger()
         self._tick = tick
         self._draining = False
         self._date = DateField()
@@ -67,7 +78,7 @@ class EdgeServer(web.Server):
         self._random = random.Random(self._bits)  # noqa: S311 - ids have to be unique, not secret
         self._room = asyncio.Event()
         self._room.set()
-        self._peers: dict[str, int] = {}
+        self._clients: dict[str, int] = {}
         self._accepting: list[asyncio.Task[None]] = []
         self._sweeping: asyncio.Task[None] | None = None
 
@@ -89,12 +100,16 @@ class EdgeServer(web.Server):
     @property
     def keeps_connections(self) -> bool:
         """False while draining or nearly full: then every answer ends its connection."""
-        return not self._draining and len(self._connections) < self.limits.connections * _FULL
+        return not self._draining and len(self._connections) < self.most_connections * _FULL
 
     # ── connections ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def serve(self, listeners: list[socket.socket]) -> None:
-        """Start accepting on sockets that listen already."""
+        """Start accepting on sockets that listen already, as many connections as there are descriptors for."""
+        wanted = self.limits.connections
+        self.most_connections = most = self._affordable(wanted)
+        if most < wanted:
+            self._log.warning("too few file descriptors for limits.connections", wanted=wanted, connections=most)
         create = self._loop.create_task
         self._accepting = [create(self._accept(listener)) for listener in listeners]
         self._sweeping = create(self._sweep())
@@ -116,27 +131,30 @@ class EdgeServer(web.Server):
                 await self._loop.connect_accepted_socket(self, accepted)
 
     def _has_enough(self, peer: str) -> bool:
-        enough = self._peers.get(peer, 0) >= self.limits.connections_per_client and not self.reader.trusts(peer)
+        if not peer:
+            return False  # all peers of a Unix socket look alike, and who may open it the file system has decided
+        had = self._clients.get(client_key(peer), 0)
+        enough = had >= self.limits.connections_per_client and not self.reader.trusts(peer)
         self.refused_connections += enough
         return enough
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Count it, and stop accepting when there is no more room."""
         super().connection_made(handler, transport)
-        peer = cast("EdgeConnection", handler).peer
-        self._peers[peer] = self._peers.get(peer, 0) + 1
-        if len(self._connections) >= self.limits.connections:
+        client = client_key(cast("EdgeConnection", handler).peer)
+        self._clients[client] = self._clients.get(client, 0) + 1
+        if len(self._connections) >= self.most_connections:
             self._room.clear()
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """Forget it, and accept again."""
         if self._connections.pop(handler, None) is None:
             return
-        peer = cast("EdgeConnection", handler).peer
-        self._peers[peer] -= 1
-        if not self._peers[peer]:
-            del self._peers[peer]
-        if len(self._connections) < self.limits.connections:
+        client = client_key(cast("EdgeConnection", handler).peer)
+        self._clients[client] -= 1
+        if not self._clients[client]:
+            del self._clients[client]
+        if len(self._connections) < self.most_connections:
             self._room.set()
 
     def edge_connections(self) -> list[EdgeConnection]:

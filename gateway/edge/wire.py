@@ -13,7 +13,6 @@ for _status in HTTPStatus:
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 CLOSE: Field = (b"connection", b"close")
-KEEP_ALIVE: Field = (b"connection", b"keep-alive")
 CHUNKED: Field = (b"transfer-encoding", b"chunked")
 
 

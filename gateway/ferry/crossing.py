@@ -10,21 +10,17 @@ from urllib.parse import unquote_plus
 
 from gateway.errors import ContentBlocked, Undelivered
 from gateway.ferry.envelope import Answer, Request
-from gateway.fields import HOP_BY_HOP
+from gateway.fields import FIELD_VALUE, HOP_BY_HOP, INWARD_PREFIX, UNLISTED
 from gateway.inward import IDENTITY_FIELD, IdentitySigner
 from gateway.model import Field, Inbound, Outbound
 from gateway.settings import FerrySettings
 
-OWN_PREFIX = b"tongguan-"
-"""What the gateway itself and its re-authorizers say inward; a client's own fields of such names never get this far."""
-
-NEVER = HOP_BY_HOP | {b"content-length", b"content-type", b"host", b"cookie", b"authorization", IDENTITY_FIELD}
-"""Fields that no configuration lets cross inward as fields."""
+_NEVER = UNLISTED | {b"content-type", IDENTITY_FIELD}
+"""What never crosses inward among the fields; the last two are parts of the message of their own."""
 
 _NEVER_BACK = HOP_BY_HOP | {b"content-length", b"content-type"}
 _NO_BODY_DIGEST = hashlib.sha256(b"").digest()
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_CLEAN_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _MOST_PAIRS = 200
 
 
@@ -60,7 +56,7 @@ class Crossing:
         self._signer = signer
         self._clock = clock
         self._inward = _names(settings.request_fields) | {b"accept"}
-        self._inward -= NEVER
+        self._inward -= _NEVER
         self._outward = (_names(settings.response_fields) - _NEVER_BACK) | {b"content-type"}
 
     def request(self, outbound: Outbound, body: bytes, boot: str, seconds: float) -> Request:
@@ -113,7 +109,7 @@ class Crossing:
             raise Undelivered("the answer's digest does not fit its body")
         fields = [field for field in answer.fields if field[0] in self._outward]
         for _, value in fields:
-            if not _CLEAN_VALUE.fullmatch(value):
+            if not FIELD_VALUE.fullmatch(value):
                 raise Undelivered("a header field of the answer holds control characters")
         return FerryReply(answer.status, fields, answer.body, answer.length)
 
@@ -126,7 +122,7 @@ class Crossing:
                 content_type = value.decode("latin-1")
             elif name == b"traceparent":
                 traceparent = value.decode("latin-1")
-            elif name in self._inward or (name.startswith(OWN_PREFIX) and name not in NEVER):
+            elif name in self._inward or (name.startswith(INWARD_PREFIX) and name not in _NEVER):
                 crossing.append((name, value))
         return crossing, content_type, traceparent
 

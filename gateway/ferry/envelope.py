@@ -23,8 +23,6 @@ OVERHEAD = 52
 """Bytes of a frame around its payload."""
 GREETING_LIMIT = 512
 """Bytes of the largest frame before both sides have shown that they hold the key."""
-LEAST_KEY = 32
-"""Bytes of the shortest shared key."""
 
 _HEAD = struct.Struct(">2sBBQII")
 _COVERED = struct.Struct(">2sBBQI")

@@ -239,7 +239,8 @@ class InnerUnit:
         except Refused as exc:
             answer, refused = _refusal(work, exc), exc
         except asyncio.CancelledError:
-            refused = Refused("draining", "this unit was stopped", "unknown" if work.attempts else "refused")
+            code: RefusalCode = "broken" if work.attempts else "draining"
+            refused = Refused(code, "this unit was stopped", "unknown" if work.attempts else "refused")
             self._finish(work, _refusal(work, refused), refused)
             raise
         except Exception as exc:  # noqa: BLE001 - nothing may stay without an answer
@@ -266,7 +267,11 @@ class InnerUnit:
             raise Refused("answer-blocked", str(exc), "withheld") from None
         except UpstreamUnavailable as exc:
             raise Refused("unreachable", exc.detail) from None
-        except (UpstreamTimeout, TimeoutError) as exc:
+        except UpstreamTimeout as exc:
+            if exc.outcome == "refused":
+                raise Refused("expired", exc.detail) from None
+            raise Refused("timed-out", exc.detail, "unknown") from None
+        except TimeoutError as exc:
             raise Refused("timed-out", str(exc), "unknown") from None
         except Undelivered as exc:
             raise Refused("broken", exc.detail, "unknown") from None

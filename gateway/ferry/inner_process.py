@@ -1,14 +1,15 @@
 """The inner unit as a process: `tongguan gatekeeper FILE`. It shares one key with the edge and no file."""
 
 import asyncio
+import contextlib
 import secrets
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import structlog
 import uvloop
 
 from gateway.errors import ConfigurationError
@@ -17,6 +18,7 @@ from gateway.ferry.inner import InnerUnit
 from gateway.ferry.inner_records import InnerRecords
 from gateway.ferry.inner_settings import GatekeeperSettings, load_gatekeeper
 from gateway.forward.upstream import Upstream
+from gateway.records.application import ApplicationLog
 from gateway.records.sink import Sink
 
 CLEAN = 0
@@ -27,6 +29,7 @@ MISCONFIGURED = 2
 """Exit code: the configuration cannot be used; nothing was started."""
 
 _SINK_PATIENCE = 2.0
+_LOG_PATIENCE = 1.0
 
 
 def main_gatekeeper(path: Path) -> int:
@@ -49,7 +52,23 @@ async def run_gatekeeper(path: Path, *, stop: asyncio.Event) -> None:
         ConfigurationError: the file cannot be used, or the address cannot; nothing was started.
     """
     settings = load_gatekeeper(path)
-    log = structlog.get_logger().bind(part="gatekeeper")
+    with _application_log(settings) as log:
+        await _run(settings, stop, log)
+
+
+@contextlib.contextmanager
+def _application_log(settings: GatekeeperSettings) -> Iterator[Any]:
+    """The log of this process, apart from the records of the messages."""
+    sink = Sink(settings.application, settings.record_queue)
+    log = ApplicationLog(sink)
+    log.install()
+    try:
+        yield log.logger(part="gatekeeper")
+    finally:
+        sink.close(_LOG_PATIENCE)
+
+
+async def _run(settings: GatekeeperSettings, stop: asyncio.Event, log: Any) -> None:
     sink = Sink(settings.records, settings.record_queue)
     systems = {system.name: Upstream(system, log=log) for system in settings.systems}
     carrier = SocketCarrier(settings.listen)

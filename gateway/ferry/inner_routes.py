@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from hashlib import sha256
 from urllib.parse import quote, unquote
 
-from gateway.ferry.crossing import OWN_PREFIX
 from gateway.ferry.envelope import Answer, Request
-from gateway.ferry.inner_settings import PARAMETER, RouteSettings
+from gateway.ferry.inner_settings import RouteSettings
 from gateway.ferry.inspection import Blocked, Inspection, check_fields
+from gateway.fields import INWARD_PREFIX
 from gateway.inward import IDENTITY_FIELD
 from gateway.model import Field
+from gateway.templates import literals, parameters
 
 _SEGMENT = re.compile(r"(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2}){1,255}")
 _PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,254}")
@@ -36,12 +37,12 @@ class InnerRoute:
         self.answer = Inspection(settings.answer)
         self._request = Inspection(settings.request)
         self._methods = {"GET", "HEAD"} if settings.method == "GET" else {settings.method}
-        self._plain = PARAMETER.split(settings.path)[::2]
-        self._names = PARAMETER.findall(settings.path)
+        self._plain = literals(settings.path)
+        self._names = parameters(settings.path)
         self._known = frozenset(self._names)
         self._query = frozenset(settings.query)
-        self._inward = frozenset(name.lower().encode() for name in settings.request.fields) | {b"accept"}
-        self._outward = frozenset(name.lower().encode() for name in settings.answer.fields) | {b"content-type"}
+        self._inward = frozenset(map(str.encode, settings.request.fields)) | {b"accept"}
+        self._outward = frozenset(map(str.encode, settings.answer.fields)) | {b"content-type"}
 
     def check(self, request: Request) -> None:
         """Check method, body and its digest.
@@ -73,7 +74,7 @@ class InnerRoute:
         fields = [
             field
             for field in request.fields
-            if field[0] in self._inward or (field[0].startswith(OWN_PREFIX) and field[0] != IDENTITY_FIELD)
+            if field[0] in self._inward or (field[0].startswith(INWARD_PREFIX) and field[0] != IDENTITY_FIELD)
         ]
         check_fields(fields)
         if request.body:

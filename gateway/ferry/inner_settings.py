@@ -1,6 +1,5 @@
 """gatekeeper.yaml: every key of the inner unit, and how the file is read. docs/ferry.md shows all of them."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,15 +11,11 @@ from gateway.configuration.sentences import explain_errors
 from gateway.configuration.yaml_source import read_yaml
 from gateway.contracts import Settings
 from gateway.errors import ConfigurationError
-from gateway.ferry.crossing import NEVER
-from gateway.ferry.envelope import LEAST_KEY
 from gateway.ferry.inspection import ContentSettings
-from gateway.forward.target import target_address
-from gateway.settings import BreakerSettings, HealthSettings, Name
-from gateway.units import AddressText, Duration, Size
-
-PATH_TEMPLATE = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]+|\{[a-z][a-z0-9_]*\}))+|/")
-PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+from gateway.fields import check_listed
+from gateway.settings import SHORTEST_MAC_KEY, BreakerSettings, HealthSettings, Name
+from gateway.templates import check_template
+from gateway.units import AddressText, Duration, SinkText, Size, parse_target
 
 RouteMethod = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -46,7 +41,7 @@ class InnerSystemSettings(Settings):
     @classmethod
     def _targets_are_addresses(cls, targets: tuple[str, ...]) -> tuple[str, ...]:
         for target in targets:
-            target_address(target)
+            parse_target(target)
         return targets
 
 
@@ -67,19 +62,16 @@ class RouteSettings(Settings):
     @field_validator("path")
     @classmethod
     def _path_is_a_template(cls, path: str) -> str:
-        if not PATH_TEMPLATE.fullmatch(path) or {".", ".."} & set(path.split("/")):
-            raise ValueError(f"{path!r} is no path template; write /segment/{{name}}, whole segments")
-        names = PARAMETER.findall(path)
-        if len(set(names)) < len(names):
-            raise ValueError(f"{path!r} names a parameter twice")
+        check_template(path)
         return path
 
     @field_validator("request", "answer")
     @classmethod
     def _fields_may_cross(cls, content: ContentSettings) -> ContentSettings:
         for name in content.fields:
-            if name.lower().encode() in NEVER:
-                raise ValueError(f"the field {name!r} never crosses")
+            check_listed(name)
+            if name == "content-type":  # crosses apart from the fields, inspected
+                raise ValueError("content-type never crosses as a field: content_types says which ones may pass")
         return content
 
 
@@ -94,7 +86,10 @@ class GatekeeperSettings(Settings):
     links: int = Field(64, ge=1, description="most links at once: one for each worker and system")
     in_flight: int = Field(512, ge=1, description="requests being carried at once; beyond it they are refused")
     drain: Duration = Field(10.0, description="how long requests in flight may finish after SIGTERM")
-    records: str = Field("stdout", pattern=r"^(?:stdout|stderr|file:.+)$", description="one JSON line per request")
+    records: SinkText = Field("stdout", description="one JSON line per request")
+    application: str = Field(
+        "stderr", pattern=r"^(?:stdout|stderr|file:.+)$", description="what the inner unit itself has to say"
+    )
     record_queue: int = Field(65536, ge=1024, description="records that may wait; beyond it they are lost and counted")
     systems: Annotated[tuple[InnerSystemSettings, ...], Field(min_length=1)]
     routes: Annotated[tuple[RouteSettings, ...], Field(min_length=1)]
@@ -136,5 +131,5 @@ def load_gatekeeper(path: Path) -> GatekeeperSettings:
 def _check_key(key: SecretStr, source: Source, problems: Problems) -> None:
     if not source.is_reference(("key",)):
         problems.at(source, ("key",), "is a secret; write {$env: NAME} or {$file: path}")
-    elif len(key.get_secret_value().encode()) < LEAST_KEY:
-        problems.at(source, ("key",), f"should have at least {LEAST_KEY} bytes")
+    elif len(key.get_secret_value().encode()) < SHORTEST_MAC_KEY:
+        problems.at(source, ("key",), f"should have at least {SHORTEST_MAC_KEY} bytes")

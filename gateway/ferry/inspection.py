@@ -13,12 +13,16 @@ from typing import Any, Literal
 from pydantic import Field as Key
 
 from gateway.contracts import Settings
+from gateway.fields import FIELD_NAME, FIELD_VALUE, TOKEN
 from gateway.model import Field
 from gateway.units import Size
 
 FileType = Literal["pdf", "png", "jpeg", "gif", "zip"]
 
 DEEPEST = 32
+LARGEST_JSON = 1 << 20
+"""Bytes of a body that is parsed, which happens on the unit's one thread; what is larger travels as an attachment."""
+MOST_VALUES = 100_000
 MOST_KEYS = 10_000
 MOST_PARTS = 32
 _LONGEST_PART_HEAD = 2048
@@ -39,12 +43,11 @@ _EXTENSIONS: dict[str, FileType] = {
     "zip": "zip",
 }
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 §5.6.2
-_MEDIA_TYPE = re.compile(rf'({_TOKEN}/{_TOKEN})(?:[ \t]*;[ \t]*(charset|boundary)=("[^"\\\r\n]{{1,70}}"|{_TOKEN}))?')
+_MEDIA_TYPE = re.compile(rf'({TOKEN}/{TOKEN})(?:[ \t]*;[ \t]*(charset|boundary)=("[^"\\\r\n]{{1,70}}"|{TOKEN}))?')
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}")
-_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9a-z-]+")
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _JSON_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_SURROGATES = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _DISPOSITION = re.compile(r'form-data; name="([^"\r\n]{1,200})"(?:; filename="([^"\\/\r\n\0]{1,255})")?')
@@ -125,7 +128,7 @@ def check_fields(fields: Iterable[Field]) -> None:
         Blocked: one is not.
     """
     for name, value in fields:
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not FIELD_NAME.fullmatch(name) or not FIELD_VALUE.fullmatch(value):
             raise Blocked("a header field is not well formed")
 
 
@@ -133,9 +136,16 @@ def check_json(body: bytes) -> None:
     """Check that a body is I-JSON (RFC 7493) of bounded depth and size.
 
     Raises:
-        Blocked: it is not, or is deeper than 32 levels, or has more than 10000 keys.
+        Blocked: it is not, or is larger than 1 MiB, deeper than 32 levels, or has over 10000 keys or 100000 values.
     """
-    brackets = _JSON_TEXT.sub(b"", body).translate(None, _NO_BRACKET)
+    if len(body) > LARGEST_JSON:
+        raise Blocked(f"JSON of more than {LARGEST_JSON} bytes")
+    bare = _JSON_TEXT.sub(b"", body)
+    if bare.count(b",") > MOST_VALUES:
+        raise Blocked(f"JSON with more than {MOST_VALUES} values")
+    if _LONE_SURROGATE.search(_SURROGATES.sub(b"", body.replace(b"\\\\", b""))):
+        raise Blocked("JSON with half of a surrogate pair")
+    brackets = bare.translate(None, _NO_BRACKET)
     if max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > DEEPEST:
         raise Blocked(f"JSON deeper than {DEEPEST} levels")
     try:
@@ -221,14 +231,17 @@ def _filename(head: bytes) -> str | None:
         raise Blocked("a part whose head is not UTF-8") from None
     fields: dict[str, str] = {}
     for line in lines:
+        if not line.isprintable():  # controls would end the line for somebody else, formatting characters hide a name
+            raise Blocked("a part whose head has control or formatting characters")
         name, colon, value = line.partition(":")
         if not colon or name.lower() in fields or name.lower() not in ("content-disposition", "content-type"):
             raise Blocked("a part with other fields than Content-Disposition and Content-Type")
         fields[name.lower()] = value.strip(" \t")
-    if fields.get("content-type", "").lower().startswith(("multipart/", "message/")):
-        raise Blocked("a part that holds parts")
+    media_type = _MEDIA_TYPE.fullmatch(fields.get("content-type", "text/plain"))
+    if media_type is None or media_type[1].lower().startswith(("multipart/", "message/")):
+        raise Blocked("a part whose Content-Type is not plain, or that holds parts")
     found = _DISPOSITION.fullmatch(fields.get("content-disposition", ""))
-    if found is None:
+    if found is None or found[1] == "_charset_":  # RFC 7578 §4.6: would change how the other fields are read
         raise Blocked("a part whose Content-Disposition is not plain")
     return found[2]
 

@@ -28,27 +28,28 @@ from gateway.errors import (
 )
 from gateway.ferry.conversation import Conversation
 from gateway.ferry.crossing import Crossing, FerryReply, refuse_what_cannot_cross
-from gateway.ferry.envelope import LEAST_KEY, Answer, FrameTooLarge, Message, Refusal, RefusalCode
+from gateway.ferry.envelope import Answer, FrameTooLarge, Message, Refusal, RefusalCode
 from gateway.ferry.outstanding import Outstanding
 from gateway.inward import IdentitySigner
 from gateway.model import Outbound
-from gateway.settings import FerrySettings
+from gateway.settings import SHORTEST_MAC_KEY, FerrySettings
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 
-_ERRORS: dict[RefusalCode, type[GatewayError]] = {
-    "content-blocked": ContentBlocked,
-    "route-unknown": Undelivered,
-    "expired": GatekeeperTimeout,
-    "busy": GatekeeperBusy,
-    "draining": GatekeeperBusy,
-    "other-boot": GatekeeperBusy,
-    "repeated": Undelivered,
-    "unreachable": UpstreamUnavailable,
-    "timed-out": UpstreamTimeout,
-    "broken": Undelivered,
-    "answer-blocked": Undelivered,
+_ERRORS: dict[RefusalCode, tuple[type[GatewayError], str]] = {
+    "content-blocked": (ContentBlocked, "refused"),
+    "route-unknown": (Undelivered, "refused"),
+    "expired": (GatekeeperTimeout, "refused"),
+    "busy": (GatekeeperBusy, "refused"),
+    "draining": (GatekeeperBusy, "refused"),
+    "other-boot": (GatekeeperBusy, "refused"),
+    "repeated": (Undelivered, "unknown"),
+    "unreachable": (UpstreamUnavailable, "refused"),
+    "timed-out": (UpstreamTimeout, "unknown"),
+    "broken": (Undelivered, "unknown"),
+    "answer-blocked": (Undelivered, "delivered"),
 }
+"""What each refusal answers, with what is known of the outcome; docs/ferry.md says the same."""
 
 
 class _Linked(msgspec.Struct, frozen=True):
@@ -84,8 +85,8 @@ class FerryForwarder:
         log: Any = None,
     ) -> None:
         self._secret = settings.key.get_secret_value().encode()
-        if len(self._secret) < LEAST_KEY:
-            raise ConfigurationError([f"systems.{settings.name}.key: must be at least {LEAST_KEY} bytes"])
+        if len(self._secret) < SHORTEST_MAC_KEY:
+            raise ConfigurationError([f"systems.{settings.name}.key: must be at least {SHORTEST_MAC_KEY} bytes"])
         self._queue = settings.queue
         self._message = settings.message
         self._carrier = carrier
@@ -177,11 +178,11 @@ class FerryForwarder:
     def _hand_over(self, outbound: Outbound, body: bytes, seconds: float) -> None:
         """Say it once. Whatever happens afterwards, it is never said again."""
         if seconds <= 0:
-            raise GatekeeperTimeout("not handed over: no time was left")
+            raise GatekeeperTimeout("not handed over: no time was left", outcome="refused")
         linked = self._admit()
         request = self._crossing.request(outbound, body, linked.boot, seconds)
         if request.id in self._outstanding:
-            raise Undelivered("not handed over: a request of this id is under way")
+            raise Undelivered("not handed over: a request of this id is under way", outcome="refused")
         try:
             linked.conversation.say(request)
         except OSError:
@@ -205,6 +206,10 @@ class FerryForwarder:
                 pause = _FIRST_PAUSE
             except OSError as exc:
                 conversation.end(f"unreachable: {exc!r}")
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except Exception as exc:  # noqa: BLE001 - whatever broke here, later requests need a link
+                self._log.error("making the link to the gatekeeper broke", exc_info=exc)
+                conversation.end(f"broken: {exc!r}")
                 pause = min(2 * pause, _LONGEST_PAUSE)
             finally:
                 conversation.end()
@@ -257,6 +262,8 @@ class _Sending:
 
 
 def _error_of(refusal: Refusal) -> GatewayError:
-    error = _ERRORS[refusal.code]
-    retry_after = 1.0 if error is GatekeeperBusy else None
-    return error(f"inner unit: {refusal.code}: {refusal.detail}", retry_after=retry_after)
+    error, outcome = _ERRORS[refusal.code]
+    detail = f"inner unit: {refusal.code}: {refusal.detail}"
+    if issubclass(error, Undelivered):
+        return error(detail, outcome=outcome, retry_after=1.0 if error is GatekeeperBusy else None)
+    return error(detail)

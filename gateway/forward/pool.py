@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from gateway.errors import UpstreamUnavailable
+from gateway.errors import UpstreamTimeout, UpstreamUnavailable
 from gateway.forward.connection import Connection
 from gateway.units import Address
 
@@ -96,7 +96,9 @@ class Pool:
 
         Raises:
             UpstreamUnavailable: too many wait already, or none became free in time.
-            OSError: the target cannot be reached in time.
+            UpstreamTimeout: the deadline left less than the time that connecting may take, or none at all; that says
+                nothing of the target, and nothing was sent.
+            OSError: the target cannot be reached.
         """
         if self._watcher is None:
             self._watch()
@@ -157,13 +159,18 @@ class Pool:
         return self._clock() - connection.idle_since < TRUSTED and connection.quiet()
 
     async def _connect(self, deadline: float) -> Connection:
+        left = deadline - self._clock()
+        if left <= 0:
+            raise UpstreamTimeout("no time was left to connect", outcome="refused")
         connection = Connection(self, self._limits.response_limit, self._clock)
         self._connections.add(connection)
         try:
-            async with asyncio.timeout(min(self._limits.connect_timeout, deadline - self._clock())):
+            async with asyncio.timeout(min(self._limits.connect_timeout, left)):
                 await self._dial(connection)
-        except BaseException:
+        except BaseException as error:
             connection.abort()
+            if isinstance(error, TimeoutError) and left < self._limits.connect_timeout:
+                raise UpstreamTimeout(f"no connection within the {left:.3f} s left", outcome="refused") from None
             raise
         return connection
 

@@ -5,7 +5,7 @@ import msgspec
 from gateway.errors import InternalError
 from gateway.model import Body, Field
 
-SAFE = frozenset({"GET", "HEAD"})
+REPEATABLE = frozenset({"GET", "HEAD"})
 """Methods that may be sent once more (docs/security.md, retry rule); OPTIONS is safe by RFC 9110, not in the field."""
 
 SMALL_BODY = 64 << 10

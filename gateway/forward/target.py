@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from gateway.breaker import Breaker
 from gateway.errors import Undelivered
@@ -17,22 +16,11 @@ from gateway.forward.pool import Pool, PoolLimits
 from gateway.forward.request import UpstreamRequest, render_head
 from gateway.model import NO_BODY, Body
 from gateway.settings import BreakerSettings, HealthSettings
-from gateway.units import Address
+from gateway.units import Address, parse_target
 
-
-def target_address(target: str) -> Address:
-    """Where `http://host:port` (port 80 when missing) or `unix:/path` is.
-
-    Raises:
-        ValueError: it is neither, or has a path, a query or user information.
-    """
-    if target.startswith("unix:/"):
-        return Address(path=target.removeprefix("unix:"))
-    parts = urlsplit(target)
-    extra = parts.path not in ("", "/") or parts.query or parts.fragment or parts.username is not None
-    if parts.scheme != "http" or not parts.hostname or extra:
-        raise ValueError(f"{target!r} is no target; write http://host:port or unix:/path")
-    return Address(host=parts.hostname, port=parts.port or 80)
+_OUT_OF_ORDER = frozenset({502, 503, 504})
+"""Answers by which a system says that it cannot work. A 500 may be one caller's doing: it must not close the system for
+all the others."""
 
 
 class Target:
@@ -63,7 +51,7 @@ class Target:
         log: Any,
     ) -> None:
         self.address = address
-        self.pool = Pool(target_address(address), limits, clock)
+        self.pool = Pool(parse_target(address), limits, clock)
         self.breaker = Breaker(breaker.failures, breaker.pause, clock)
         self.host_line = b"host: %b\r\n" % (host or _own_host(self.pool.address)).encode()
         self.healthy = True
@@ -87,10 +75,10 @@ class Target:
         await self.pool.close()
 
     async def open(self, deadline: float) -> Connection:
-        """See Pool.open; the breaker hears of a target that cannot be reached.
+        """See Pool.open; the breaker hears of a target that cannot be reached, not of a request without time left.
 
         Raises:
-            UpstreamUnavailable, OSError: as there.
+            UpstreamUnavailable, UpstreamTimeout, OSError: as there.
         """
         try:
             return await self.pool.open(deadline)
@@ -104,7 +92,7 @@ class Target:
     async def ask(
         self, connection: Connection, request: UpstreamRequest, data: bytes, deadline: float, *, whole: bool
     ) -> Answer:
-        """Write the request, wait for the answer, and tell the breaker how it went: a 5xx passes through and counts.
+        """Write the request, wait for the answer, and tell the breaker how it went: 502 to 504 pass through and count.
 
         Args:
             connection: one of the pool's.
@@ -127,10 +115,10 @@ class Target:
             else:
                 self.breaker.abandoned()
             raise
-        if answer.status < 500:
-            self.breaker.succeeded()
-        else:
+        if answer.status in _OUT_OF_ORDER:
             self.breaker.failed(deadline - request.timeout)
+        else:
+            self.breaker.succeeded()
         return answer
 
     def status(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from gateway.errors import Undelivered, UpstreamUnavailable
 from gateway.forward.answer import Answer
 from gateway.forward.connection import Connection
 from gateway.forward.pool import PoolLimits
-from gateway.forward.request import SAFE, SMALL_BODY, UpstreamRequest, render_head
+from gateway.forward.request import REPEATABLE, SMALL_BODY, UpstreamRequest, render_head
 from gateway.forward.target import Target
 from gateway.model import Body
 from gateway.settings import BreakerSettings, HealthSettings
@@ -116,7 +116,7 @@ class Upstream:
             Target(address, settings.host, limits, settings.breaker, settings.health, clock, log)
             for address in settings.targets
         ]
-        self._repeatable = SAFE if settings.retry == "safe" else frozenset[str]()
+        self._repeatable = REPEATABLE if settings.retry == "safe" else frozenset[str]()
         self._turn = 0
         self._budget = _BUDGET_MOST
         self._retries = 0

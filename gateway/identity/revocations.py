@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from gateway.model import Principal
 
+LONGEST_LIFE = 86400.0
+"""Seconds that the longest token lives: so long a withdrawal is remembered, here and by the supervisor."""
+
 _SWEEP = 60.0
 """Seconds between two looks for entries that have outlived every token."""
 
@@ -20,7 +23,7 @@ class Revocations:
         clock: wall clock, Unix seconds.
     """
 
-    def __init__(self, keep: float = 86400.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, keep: float = LONGEST_LIFE, clock: Callable[[], float] = time.time) -> None:
         self._keep = keep
         self._clock = clock
         self._sessions: dict[str, float] = {}

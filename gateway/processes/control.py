@@ -1,7 +1,7 @@
 """Messages between the supervisor and one worker over a socket pair: calls with answers, and notices without.
 
-Each message is four bytes of length (big-endian) and that many bytes of MessagePack. workers.py holds one end of a
-link, worker.py the other.
+Each message is four bytes of length (big-endian) and that many bytes of MessagePack. worker_process.py holds one end
+of a link, worker.py the other.
 """
 
 import asyncio

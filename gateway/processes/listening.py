@@ -1,8 +1,6 @@
 """Listening sockets: bound once by the supervisor, with a sentence that helps where it fails. See also workers.py."""
 
-import contextlib
 import errno
-import ipaddress
 import os
 import socket
 import stat
@@ -71,11 +69,8 @@ def require_loopback(key: str, address: Address) -> None:
     Raises:
         ConfigurationError: neither loopback nor a Unix socket.
     """
-    if address.path or address.host == "localhost":
+    if address.is_local:
         return
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(address.host).is_loopback:
-            return
     remedy = "use 127.0.0.1, [::1] or unix:/path, and let a proxy on this machine publish what others may see"
     raise ConfigurationError([f"{key}: {address} is open to other machines, and nobody signs in there; {remedy}"])
 

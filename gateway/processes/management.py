@@ -48,7 +48,7 @@ class Operations(Protocol):
         ...
 
     async def reopen_records(self) -> dict[int, str | None]:
-        """Have every worker open its record files anew; see revoke."""
+        """Open the parent's log anew, and have every worker open its record files anew; see revoke."""
         ...
 
 

@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import uvloop
@@ -75,7 +75,9 @@ async def _serve(load: Load, exposition: Exposition, edge: str, pace: Pace, log:
     settings = loaded.settings
     require_loopback("management", settings.management)
     with contextlib.ExitStack() as held:
-        log = log or held.enter_context(_application_log(settings.records))
+        on_reopen = _nothing_to_reopen
+        if log is None:
+            log, on_reopen = held.enter_context(_application_log(settings.records))
         public = held.enter_context(_listening("listen", settings.listen, mode=0o660))
         desk = held.enter_context(_listening("management", settings.management, mode=0o600))
         launch = Launch(edge, (public.socket,), loaded.static, settings.drain)
@@ -85,7 +87,9 @@ async def _serve(load: Load, exposition: Exposition, edge: str, pace: Pace, log:
             notify_systemd("STOPPING=1")
             public.release()  # the workers close their copies: nobody is left waiting in a queue that nobody empties
 
-        supervisor = Supervisor(loaded, load, workers, exposition, pace=pace, log=log, on_stop=on_stop)
+        supervisor = Supervisor(
+            loaded, load, workers, exposition, pace=pace, log=log, on_stop=on_stop, on_reopen=on_reopen
+        )
         supervisor.take_signals()
         async with _managed(supervisor, desk.socket):
             announcing = asyncio.create_task(_announce(supervisor, public.address, desk.address))
@@ -96,14 +100,18 @@ async def _serve(load: Load, exposition: Exposition, edge: str, pace: Pace, log:
 
 
 @contextlib.contextmanager
-def _application_log(settings: RecordSettings) -> Iterator[Any]:
+def _application_log(settings: RecordSettings) -> Iterator[tuple[Any, Callable[[], None]]]:
     sink = Sink(settings.application, settings.queue)
     log = ApplicationLog(sink)
     log.install()
     try:
-        yield log.logger()
+        yield log.logger(), sink.reopen
     finally:
         sink.close(1.0)
+
+
+def _nothing_to_reopen() -> None:
+    """A log that somebody else gave us is theirs to reopen."""
 
 
 @contextlib.contextmanager

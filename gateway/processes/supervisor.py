@@ -40,6 +40,7 @@ class Supervisor:
         pace: see Pace.
         log: the application log.
         on_stop: called once when draining begins; lets go of the public listener.
+        on_reopen: opens the file of our own application log anew; the workers do the same with theirs.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Supervisor:
         pace: Pace,
         log: Any,
         on_stop: Callable[[], None],
+        on_reopen: Callable[[], None],
     ) -> None:
         self._loaded = loaded
         self._source = Source(load, loaded.files)
@@ -60,6 +62,7 @@ class Supervisor:
         self._pace = pace
         self._log = log
         self._on_stop = on_stop
+        self._on_reopen = on_reopen
         self._drain = loaded.settings.drain
         self._started = time.monotonic()
         self._generations = workers.current.generation
@@ -162,7 +165,8 @@ class Supervisor:
         return await self._workers.revoke(revocation)
 
     async def reopen_records(self) -> dict[int, str | None]:
-        """Have every worker open its record files anew; see revoke."""
+        """Open our log's file anew, and have every worker open its record files anew; see revoke."""
+        self._on_reopen()
         return await self._workers.command("reopen", {})
 
     def collect(self) -> Iterator[Metric]:

@@ -1,6 +1,7 @@
-"""One worker process: runs an edge on the listening socket it was given, as the supervisor (workers.py) tells it.
+"""One worker process: runs an edge on the listening socket it was given, as the supervisor tells it.
 
-It reads no configuration file: snapshots come over the control channel, so that all workers have the same one.
+It reads no configuration file: snapshots come over the control channel, whose other end worker_process.py holds, so all
+workers have the same one.
 """
 
 import argparse
@@ -251,7 +252,7 @@ def _make_edge_named(path: str) -> MakeEdge:
 
 
 def main() -> None:
-    """Entry of the process; workers.py starts it with exactly these arguments."""
+    """Entry of the process; worker_process.py starts it with exactly these arguments."""
     parser = argparse.ArgumentParser(prog="gateway.processes.worker")
     parser.add_argument("--edge", required=True)
     parser.add_argument("--number", type=int, required=True)

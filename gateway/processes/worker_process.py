@@ -103,7 +103,6 @@ class WorkerProcess:
         self.state = State.STARTING
         self.generation = 0
         self.lag = 0.0
-        self.started_at = time.time()
         self._prepared = 0
         self._process = process
         self._link: Link | None = None

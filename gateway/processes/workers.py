@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from gateway.errors import ConfigurationError
+from gateway.identity.revocations import LONGEST_LIFE
 from gateway.processes.control import BEAT
 from gateway.processes.worker_process import FAILED, Launch, Pace, Snapshot, State, WorkerProcess, spawn
 
@@ -25,7 +26,6 @@ class Journal:
     Without it, a crash would make good again what was withdrawn.
     """
 
-    KEEP = 86400.0
     MOST = 100_000
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -37,7 +37,7 @@ class Journal:
         now = self._clock()
         key = tuple(sorted(revocation.items()))
         self._entries.pop(key, None)
-        while self._entries and self._entries[oldest := next(iter(self._entries))] < now - self.KEEP:
+        while self._entries and self._entries[oldest := next(iter(self._entries))] < now - LONGEST_LIFE:
             del self._entries[oldest]
         if len(self._entries) >= self.MOST:
             return None

@@ -104,6 +104,10 @@ def is_citizen_number(text: str) -> bool:
     return "10X98765432"[weighed % 11] == text[17].upper()
 
 
+SHORTEST_PSEUDONYM_KEY = 16
+"""Bytes of the key of the pseudonyms."""
+
+
 class Pseudonyms:
     """Stand-ins for persons: the same person has the same one, and nobody without the key can tell whose it is.
 
@@ -120,8 +124,8 @@ class Pseudonyms:
     __slots__ = ("_key", "of")
 
     def __init__(self, key: bytes, remembered: int = 16384) -> None:
-        if len(key) < 16:
-            raise ValueError("the key of the pseudonyms needs at least 16 bytes")
+        if len(key) < SHORTEST_PSEUDONYM_KEY:
+            raise ValueError(f"the key of the pseudonyms needs at least {SHORTEST_PSEUDONYM_KEY} bytes")
         self._key = key
         self.of = lru_cache(maxsize=remembered)(self._of)
 

@@ -48,7 +48,7 @@ class Family(msgspec.Struct, frozen=True):
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: Labels = ()
-    merge: Literal["sum", "max", "min"] = "sum"
+    merge: Literal["sum", "max"] = "sum"
     fed: bool = False
 
 
@@ -67,6 +67,10 @@ FAMILIES = (
     Family("tongguan_response_body_bytes_total", "counter", "Body bytes to clients.", ("system",)),
     Family("tongguan_requests_in_flight", "gauge", "Requests being carried now.", fed=True),
     Family("tongguan_connections", "gauge", "Open client connections.", fed=True),
+    Family(
+        "tongguan_connections_refused_total", "counter", "Connections closed because their client had enough.",
+        fed=True,
+    ),
     Family("tongguan_records_written_total", "counter", "Lines of a stream that were written.", ("stream",), fed=True),
     Family("tongguan_records_lost_total", "counter", "Lines of a stream that were lost.", ("stream",), fed=True),
     Family(
@@ -243,4 +247,4 @@ def _readings(value: float | Readings) -> Iterable[tuple[Labels, float]]:
 def _merged(family: Family, one: Any, other: Any) -> Any:
     if family.kind == "histogram":
         return [a + b for a, b in zip(one, other, strict=True)]
-    return {"sum": one + other, "max": max(one, other), "min": min(one, other)}[family.merge]
+    return max(one, other) if family.merge == "max" else one + other

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import RLock, Thread
 
+from gateway.units import parse_sink
+
 _STANDARD = {"stdout": 1, "stderr": 2}
 _BYTES_PER_RECORD = 1024
 _ATOMIC = select.PIPE_BUF
@@ -208,12 +210,8 @@ class _File(_Output):
 
 
 def _open(target: str) -> _Output:
-    if target in _STANDARD:
-        return _Output(_STANDARD[target])
-    kind, _, path = target.partition(":")
-    if kind != "file" or not path:
-        raise ValueError(f"{target!r} is no sink; write stdout, stderr or file:PATH")
-    return _File(path)
+    path = parse_sink(target)
+    return _Output(_STANDARD[target]) if path is None else _File(path)
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -18,12 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from gateway.tokens.bearer import LONGEST_TOKEN
+
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """What a token may be signed with: nothing symmetric, nothing without signature (RFC 8725 §3.1)."""
 
 AnyPublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
-LARGEST_TOKEN = 8192
 LARGEST_KEY_SET = 65536
 MOST_KEYS = 50
 DEEPEST = 16
@@ -164,7 +165,7 @@ def unverified_issuer(token: str) -> str | None:
 
     Reads as loosely as any reader might: the verifier that is asked then reads strictly and refuses what is not right.
     """
-    found = _THREE_PARTS.fullmatch(token) if len(token) <= LARGEST_TOKEN else None
+    found = _THREE_PARTS.fullmatch(token) if len(token) <= LONGEST_TOKEN else None
     if found is None or not looks_like_jwt(token):
         return None
     try:
@@ -187,10 +188,10 @@ def read_jws(token: str) -> Jws:
     """Take a compact JWS apart (RFC 7515 §7.1), strictly. Keys and addresses of keys in its header are not looked at.
 
     Raises:
-        JoseError: longer than `LARGEST_TOKEN`, not three parts, not what `decode_base64url` or `read_json` take, a
+        JoseError: longer than `LONGEST_TOKEN`, not three parts, not what `decode_base64url` or `read_json` take, a
             header with `crit` or without `alg` or `kid`, or a payload that is no object.
     """
-    if len(token) > LARGEST_TOKEN:
+    if len(token) > LONGEST_TOKEN:
         raise JoseError(f"token of {len(token)} characters")
     parts = token.split(".")
     if len(parts) != 3 or not all(parts):

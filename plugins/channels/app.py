@@ -112,6 +112,15 @@ class App(Channel[AppConfig]):
             _header(inbound, b"x-timestamp", _TIMESTAMP),
             _header(inbound, b"x-signature", _SIGNATURE),
         )
+        try:
+            return await self._check(inbound, key_id, nonce, timestamp, signature)
+        except ChannelRejected as error:
+            error.client = key_id.decode()
+            raise
+
+    async def _check(
+        self, inbound: Inbound, key_id: bytes, nonce: bytes, timestamp: bytes, signature: bytes
+    ) -> Credential:
         query = sort_query(inbound.query)
         key = self._keys.get(key_id, self._nobody)
         offset = self._check_time(int(timestamp))

@@ -14,6 +14,11 @@ _TOO_LOW = (
     "This item needs a stronger sign-in than your platform offers. Please visit the service counter.",
 )
 
+_TOO_LONG_AGO = (
+    "距上次登录时间过长，请重新登录后继续办理。",
+    "You signed in too long ago for this item. Please sign in again and go on.",
+)
+
 
 class AssuranceConfig(Settings):
     """How strong and how fresh a login must be."""
@@ -45,7 +50,8 @@ class Assurance(Reauthorizer[AssuranceConfig]):
         wanted = next((acr for level, acr in self._reachable if level >= minimum), None)
         if wanted is None:
             return Deny("assurance-too-low", _TOO_LOW, detail)
-        return StepUp(wanted, None if self.config.max_age is None else int(self.config.max_age), detail)
+        max_age = None if self.config.max_age is None else int(self.config.max_age)
+        return StepUp(wanted, max_age, detail, None if too_low else _TOO_LONG_AGO)
 
     def _is_stale(self, principal: Principal, now: float) -> bool:
         if self.config.max_age is None:

@@ -10,7 +10,7 @@ from bench.contestants.tongguan_files import write_edge, write_gatekeeper
 from bench.processes import fetch, free_port, listens
 from bench.trials import Variant, check_conduct
 from bench.world import JWKS_PATH, Cores, Issuer, World, make_issuer, start_backend
-from gateway.configuration.loading import load, load_policy
+from gateway.configuration.loading import load, policy_from
 from gateway.ferry.inner_settings import load_gatekeeper
 
 NOWHERE = World(Cores(0, 0), Issuer("token", Path("jwks.json"), Path("issuer.pem")), 9, "http://127.0.0.1:9/jwks.json")
@@ -20,13 +20,13 @@ NOWHERE = World(Cores(0, 0), Issuer("token", Path("jwks.json"), Path("issuer.pem
 def test_the_product_accepts_the_files_of_every_shape(shape, tmp_path):
     loaded = load(write_edge(shape, NOWHERE, tmp_path, 8080, 8081, 9500))
 
-    assert shape.items == len(load_policy(loaded.settings, tmp_path / "policy.yaml").settings.items)
+    assert shape.items == len(policy_from(loaded.policy).items)
     assert shape.workers == loaded.settings.workers
 
 
 def test_the_gatekeeper_knows_the_route_that_the_edge_names(tmp_path):
     loaded = load(write_edge(Shape(via="ferry"), NOWHERE, tmp_path, 8080, 8081, 9500))
-    items = load_policy(loaded.settings, tmp_path / "policy.yaml").settings.items
+    items = policy_from(loaded.policy).items
     named = [operation.id for item in items if item.system == "inner" for operation in item.operations]
 
     assert named == [route.id for route in load_gatekeeper(write_gatekeeper(NOWHERE, tmp_path, 9500)).routes]

@@ -180,6 +180,12 @@ def copy_of(world, tmp_path_factory):
     return target
 
 
+def test_the_settings_of_a_part_are_shown_as_a_table(run):
+    """Without a part, those of both files."""
+    assert "| `window` | duration | `5m` |" in run("schema", "plugins.channels.app:App", "--format", "markdown").stdout
+    assert "### policy.yaml" in run("schema", "--format", "markdown").stdout
+
+
 @pytest.mark.parametrize("which", ["static", "policy", "tests.configuration.config_parts:Door"])
 def test_a_schema_refers_only_to_what_it_defines(run, which):
     schema = json.loads(run("schema", which).stdout)
@@ -246,6 +252,18 @@ def test_plugins_are_listed_and_their_settings_shown_by_name(run):
 def test_nothing_is_coloured_where_no_terminal_is(run):
     assert "\x1b" not in run("items", "list").stdout
     assert "\x1b" not in run("check").stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"), [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False)]
+)
+def test_no_color_takes_the_colour_from_a_terminal(world, environment, coloured):
+    """`color=True` is a terminal; an empty NO_COLOR counts as none (no-color.org)."""
+    arguments = ["--config", str(world.path), "check"]
+
+    result = CliRunner().invoke(tongguan, arguments, env={"NO_COLOR": None} | environment, color=True)
+
+    assert ("\x1b" in result.stdout) is coloured
 
 
 def test_explain_says_whether_a_request_would_be_carried(run):

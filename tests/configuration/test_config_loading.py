@@ -6,9 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.configuration.loading import load, load_policy, load_static, policy_from, static_from
+from gateway.configuration.loading import load, load_static, policy_from, static_from
 from gateway.configuration.parts import import_part, part_config
-from gateway.errors import ConfigurationError
 from gateway.settings import DirectSettings, FerrySettings
 from gateway.units import Address
 
@@ -67,20 +66,6 @@ def test_static_settings_can_be_read_alone(world):
     (world.folder / "policy.yaml").unlink()
 
     assert load_static(world.path).department == "dept-hrss"
-
-
-def test_a_policy_can_be_read_alone(world):
-    document = load_policy(load_static(world.path), world.folder / "policy.yaml")
-
-    assert len(document.settings.items) == 2
-    assert document.settings == policy_from(document.snapshot)
-
-
-def test_a_policy_that_is_read_alone_is_checked_as_strictly(world):
-    world.edit("policy.yaml", "system: outside", "system: outsied")
-
-    with pytest.raises(ConfigurationError, match=r"policy.yaml:27 items\[0\].system: no system named 'outsied'"):
-        load_policy(load_static(world.path), world.folder / "policy.yaml")
 
 
 def test_a_part_is_imported_once_and_its_settings_are_strict():

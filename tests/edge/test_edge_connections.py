@@ -6,7 +6,8 @@ import pytest
 from edge_world import post, request
 from path_world import FakeReply, FakeTunnel, eventually, streamed
 
-UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: a2V5", "Sec-WebSocket-Version: 13")
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Key: {KEY}", "Sec-WebSocket-Version: 13")
 
 
 async def test_a_hundred_pipelined_requests_are_answered_in_order(edge):
@@ -141,6 +142,16 @@ async def test_a_client_that_leaves_takes_its_request_along(edge):
     assert (edge.system.left, edge.records[0].client_gone, edge.records[0].status) == (1, True, 0)
 
 
+async def test_a_client_that_closes_plainly_takes_its_request_along_too(edge):
+    """An ordinary close looks like a half-closed end at first: a moment later it counts as leaving."""
+    edge.system.gate = asyncio.Event()
+    wire = await (await edge.wire()).send(request())
+    await edge.system.until(1)
+    wire.close()
+    await edge.records.until(1)
+    assert (edge.system.left, edge.records[0].client_gone, edge.records[0].status) == (1, True, 0)
+
+
 async def test_a_client_that_leaves_during_an_answer_ends_it(edge):
     async def endless():
         while True:
@@ -167,7 +178,7 @@ async def test_connections_that_are_broken_off_leave_nothing_behind(edge, raw):
     await eventually(lambda: not edge.server.connections)
     await eventually(lambda: len(asyncio.all_tasks()) <= tasks)
     assert edge.pipeline.in_flight == 0
-    assert edge.server._peers == {}
+    assert edge.server._clients == {}
 
 
 @pytest.mark.parametrize("fields", [["Connection: close"], ["Connection: x, Close"]])
@@ -209,7 +220,7 @@ async def test_a_switched_connection_carries_bytes_both_ways(edge):
     for word in (b"one", b"two"):
         assert await (await wire.send(word)).receive() == word.upper()
     [seen] = edge.system.seen
-    assert seen.values(b"sec-websocket-key") == [b"a2V5"]
+    assert seen.values(b"sec-websocket-key") == [KEY.encode()]
     wire.close()
     await edge.records.until(1)
     assert tunnel.closed

@@ -6,6 +6,8 @@ import pytest
 from edge_world import request
 from path_world import FakeReply, FakeTunnel, eventually
 
+HANDSHAKE = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
+
 
 async def test_what_is_in_flight_finishes_and_its_connection_ends(edge):
     edge.system.gate = asyncio.Event()
@@ -67,7 +69,7 @@ async def test_after_the_deadline_what_has_begun_is_broken_off(edge, kind):
 
     tunnel = FakeReply(101, [], None, tunnel=FakeTunnel())
     edge.system.answers(FakeReply(whole=None, pieces=endless) if kind == "stream" else tunnel)
-    fields = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: a"] if kind == "tunnel" else []
+    fields = ["Connection: Upgrade", "Upgrade: websocket", *HANDSHAKE] if kind == "tunnel" else []
     wire = await (await edge.wire()).send(request("GET /chat", *fields))
     await wire.receive(12)
     draining = asyncio.create_task(edge.server.drain(0.1))

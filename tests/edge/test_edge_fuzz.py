@@ -122,7 +122,8 @@ _PLAIN = [
     post("/forms", b"hello"), post("/forms", b""), post("/forms", b"x", "Expect: 100-continue"),
     chunked("/forms", b"hello", b"world"), chunked("/forms", b"a", end=b"0\r\nX-Trailer: 1\r\n\r\n"),
     request("GET /guides/%E6%8C%87", "Accept: a", "Accept: b"), request("GET /guides/1 HTTP/1.0"),
-    request("GET /chat", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x"), request("CONNECT a:1"),
+    request("GET /chat", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13"), request("CONNECT a:1"),
 ]  # fmt: skip
 _SPICE = [
     b"\r", b"\n", b"\r\n", b"\r\n\r\n", b" ", b"\t", b"\x00", b"\x0b", b"\x7f", b"\x80", b"\xff", b"\xc0\xaf",

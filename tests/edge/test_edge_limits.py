@@ -183,6 +183,45 @@ async def test_a_trusted_proxy_may_have_many_connections(make_edge):
     assert (await edge.ask(request())).status == 200
 
 
+async def test_peers_of_a_unix_socket_may_have_many_connections(make_edge, tmp_path):
+    """They are local and all look alike: who may open the socket the file system has decided."""
+    edge = await make_edge(path=tmp_path / "edge", connections_per_client=2)
+    for _ in range(5):
+        await edge.wire()
+    assert (await edge.ask(request())).status == 200
+    assert edge.server.refused_connections == 0
+
+
+class Peer:
+    """As much of a connection as the server counts."""
+
+    def __init__(self, peer):
+        self.peer = peer
+
+
+async def test_one_network_of_ipv6_is_one_client(make_edge):
+    edge = await make_edge(connections_per_client=2)
+    peers = [Peer("2001:db8::1"), Peer("2001:db8::2"), Peer("::ffff:192.0.2.1"), Peer("192.0.2.1")]
+    for peer in peers:
+        edge.server.connection_made(peer, object())
+    more = ["2001:db8::3", "2001:db8:0:1::3", "192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"]
+    assert [edge.server._has_enough(peer) for peer in more] == [True, False, True, True, False]
+    assert edge.server.refused_connections == 3
+    for peer in peers:
+        edge.server.connection_lost(peer)
+    assert edge.server._clients == {}
+
+
+async def test_clients_of_one_ipv6_network_share_their_rate(make_edge):
+    edge = await make_edge(trusted=(parse_network("127.0.0.1"),))
+    edge.pipeline.policy = Policy(2, edge.policy().router, [Entrance(edge.channel)], "5/minute")
+    statuses = [
+        (await edge.ask(request("GET /guides/1", f"X-Forwarded-For: 2001:db8::{number:x}"))).status
+        for number in range(1, 21)
+    ]
+    assert (statuses.count(200), statuses.count(429)) == (5, 15)
+
+
 async def test_beyond_the_requests_in_flight_the_answer_is_503_at_once(make_edge):
     edge = await make_edge(in_flight=2)
     edge.system.gate = asyncio.Event()

@@ -17,6 +17,11 @@ def post_with(*fields, body=b"hello"):
     return request("POST /forms", *fields, body=body)
 
 
+def upgrade_with(key, version):
+    names = ("Connection: Upgrade", "Upgrade: websocket", f"Sec-WebSocket-Key: {key}")
+    return request(GUIDE, *names, f"Sec-WebSocket-Version: {version}")
+
+
 @refusals(
     ("transfer-encoding and content-length", post_with(CHUNKED, "Content-Length: 5", body=b"0\r\n\r\n"), BAD),
     ("content-length and transfer-encoding", post_with("Content-Length: 5", CHUNKED, body=b"0\r\n\r\n"), BAD),
@@ -210,6 +215,9 @@ async def test_a_host_that_is_not_one_of_ours_is_refused(edge, raw, answer):
     ("fields that end with LF only", b"GET /guides/1 HTTP/1.1\r\nHost: gw.example\nAccept: */*\r\n\r\n", BAD),
     ("a block that ends with LF only", b"GET /guides/1 HTTP/1.1\r\nHost: gw.example\r\n\n", BAD),
     ("everything with LF only", b"GET /guides/1 HTTP/1.1\nHost: gw.example\n\n", BAD),
+    ("a WebSocket key that is none", upgrade_with("x", "13"), BAD),
+    ("a WebSocket key of other bytes", upgrade_with("\xff\xfeabc", "13"), BAD),
+    ("an old WebSocket version", upgrade_with("dGhlIHNhbXBsZSBub25jZQ==", "8"), BAD),
     ("the oldest WebSocket key", request(GUIDE, "Sec-WebSocket-Key1: x"), BAD),
 )  # fmt: skip
 async def test_a_header_field_that_breaks_the_grammar_is_refused(edge, raw, answer):

@@ -85,9 +85,11 @@ def test_every_field_of_the_messages_is_listed():
 
 
 def test_every_refusal_is_in_the_table_with_its_answer():
-    for refusal, error in _ERRORS.items():
+    executed = {"refused": ("no",), "unknown": ("unknown", "not again"), "delivered": ("yes",)}
+    for refusal, (error, outcome) in _ERRORS.items():
         [row] = [line for line in TEXT.splitlines() if line.startswith("|") and f"`{refusal}`" in line.split("|")[1]]
         assert f"{error.status} `{error.code}`" in row
+        assert row.split("|")[3].strip() in executed[outcome]
 
 
 def test_every_figure_of_the_status_is_listed():

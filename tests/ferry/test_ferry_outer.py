@@ -18,6 +18,7 @@ from ferry_world import (
     until,
     world,
 )
+from structlog.testing import CapturingLogger
 
 from gateway.errors import (
     BodyTooLarge,
@@ -355,22 +356,22 @@ async def test_an_inner_unit_that_says_what_only_the_outer_may_say_loses_the_lin
 
 
 @pytest.mark.parametrize(
-    ("code", "error", "status"),
+    ("code", "error", "status", "outcome"),
     [
-        ("content-blocked", ContentBlocked, 403),
-        ("route-unknown", Undelivered, 502),
-        ("expired", GatekeeperTimeout, 504),
-        ("busy", GatekeeperBusy, 503),
-        ("draining", GatekeeperBusy, 503),
-        ("other-boot", GatekeeperBusy, 503),
-        ("repeated", Undelivered, 502),
-        ("unreachable", UpstreamUnavailable, 503),
-        ("timed-out", UpstreamTimeout, 504),
-        ("broken", Undelivered, 502),
-        ("answer-blocked", Undelivered, 502),
+        ("content-blocked", ContentBlocked, 403, None),
+        ("route-unknown", Undelivered, 502, "refused"),
+        ("expired", GatekeeperTimeout, 504, "refused"),
+        ("busy", GatekeeperBusy, 503, "refused"),
+        ("draining", GatekeeperBusy, 503, "refused"),
+        ("other-boot", GatekeeperBusy, 503, "refused"),
+        ("repeated", Undelivered, 502, "unknown"),
+        ("unreachable", UpstreamUnavailable, 503, "refused"),
+        ("timed-out", UpstreamTimeout, 504, "unknown"),
+        ("broken", Undelivered, 502, "unknown"),
+        ("answer-blocked", Undelivered, 502, "delivered"),
     ],
 )
-async def test_each_refusal_has_its_answer(code, error, status):
+async def test_each_refusal_has_its_answer_and_says_whether_it_was_executed(code, error, status, outcome):
     async with scripted() as (outer, inner):
         task, message = await handed_over(outer, inner, request())
         inner.conversation.say(Refusal(id=message.id, code=code, detail="why"))
@@ -378,6 +379,7 @@ async def test_each_refusal_has_its_answer(code, error, status):
             await task
         assert type(raised.value) is error
         assert raised.value.status == status
+        assert getattr(raised.value, "outcome", None) == outcome
         assert code in raised.value.detail
 
 
@@ -515,3 +517,44 @@ def test_the_outer_units_code_imports_nothing_that_calls_a_system():
     calling = {"upstream", "connection", "pool", "target", "direct"}
     assert not {f"gateway.forward.{name}" for name in calling} & reached
     assert not {name for name in reached if name.startswith("gateway.ferry.inner")}
+
+
+async def test_what_was_never_handed_over_is_known_not_to_be_executed():
+    async with scripted() as (outer, inner):
+        with pytest.raises(GatekeeperTimeout) as late:
+            await ask(outer, request(timeout=0.0))
+        task, message = await handed_over(outer, inner, request(request_id="a" * 32))
+        with pytest.raises(Undelivered) as twice:
+            await ask(outer, request(request_id="a" * 32))
+        inner.answer(message.id)
+        await task
+    assert (late.value.outcome, twice.value.outcome) == ("refused", "refused")
+    assert len(inner.heard) == 1
+
+
+class Breaking(MemoryCarrier):
+    """A carrier with a fault of its own in its first attempts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults = 2
+
+    async def connect(self, taker) -> None:
+        if self.faults:
+            self.faults -= 1
+            raise RuntimeError("a bug of the carrier")
+        await super().connect(taker)
+
+
+async def test_a_carrier_that_breaks_in_an_unforeseen_way_does_not_end_the_linking():
+    inner, carrier, log = Scripted(), Breaking(), CapturingLogger()
+    await carrier.listen(inner.meet)
+    outer = FerryForwarder(outer_settings(), carrier, signer(), log=log)
+    await outer.start()
+    try:
+        await until(lambda: outer.status()["link"] == "up")
+    finally:
+        await outer.stop()
+    broke = [call for call in log.calls if call.method_name == "error"]
+    assert [str(call.kwargs["exc_info"]) for call in broke] == ["a bug of the carrier"] * 2
+    assert outer.status()["broken"]["broken"] == 2

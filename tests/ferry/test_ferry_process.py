@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import time
+from asyncio.subprocess import PIPE
 
 import jwt
 import pytest
@@ -32,6 +33,7 @@ CONFIG = """\
 listen: unix:{folder}/ferry.sock
 key: {{$env: FERRY_TEST_KEY}}
 records: file:{folder}/ferry.log
+application: file:{folder}/application.log
 systems:
   - name: medical
     targets: ["http://127.0.0.1:{port}"]
@@ -79,7 +81,7 @@ class Crossing:
     async def start(self) -> None:
         environment = {**os.environ, "FERRY_TEST_KEY": KEY}
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", COMMAND, str(self.folder / "gatekeeper.yaml"), env=environment
+            sys.executable, "-c", COMMAND, str(self.folder / "gatekeeper.yaml"), env=environment, stdout=PIPE
         )
         await until(lambda: self.outer.status()["link"] == "up", 20)
 
@@ -207,3 +209,14 @@ async def test_a_gatekeeper_that_hangs_answers_504_in_time(crossing):
     crossing.process.send_signal(signal.SIGCONT)
     await until(lambda: crossing.outer.status()["late"] == 1)
     assert (await crossing.ask(request(timeout=10.0))).status == 200
+
+
+async def test_what_the_unit_itself_says_is_apart_from_the_records_and_json_too(crossing):
+    """Nothing of it is on standard output, where `records: stdout` would stand."""
+    await crossing.ask(request(timeout=10.0))
+    assert await crossing.end() == 0
+    said = [json.loads(line) for line in (crossing.folder / "application.log").read_text().splitlines()]
+    assert said[0]["event"] == "the gatekeeper's inner unit listens"
+    assert {line["part"] for line in said} == {"gatekeeper"}
+    assert len(crossing.records()) == 1
+    assert (await crossing.process.stdout.read(), crossing.records()[0]["outcome"]) == (b"", "delivered")

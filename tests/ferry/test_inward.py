@@ -137,7 +137,7 @@ def test_remembered_assertions_are_bounded_and_the_least_used_go_first():
     ids=["empty", "text", "RSA", "P-384"],
 )
 def test_another_kind_of_key_is_refused(key):
-    with pytest.raises(ValueError, match="identity key"):
+    with pytest.raises(ValueError, match="private key of Ed25519 or P-256"):
         IdentitySigner(key, "k", "dept-hrss", time.time)
 
 

@@ -1,16 +1,17 @@
 """Several targets, targets that fail, and how they come back."""
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from forward_world import OK, Pieces, System, Talk, Trip, answers, eventually
 
 from gateway.errors import Undelivered, UpstreamTimeout, UpstreamUnavailable
-from gateway.forward.target import target_address
-from gateway.units import Address
 
+OUT_OF_ORDER = b"HTTP/1.1 503 Down\r\ncontent-length: 3\r\n\r\nbad"
 BROKEN = b"HTTP/1.1 500 Broken\r\ncontent-length: 3\r\n\r\nbad"
 
 
@@ -29,24 +30,37 @@ async def test_a_system_that_is_down_is_503_and_nothing_was_executed() -> None:
         assert trip.target()["connections"] == 0
 
 
-async def test_a_system_that_does_not_accept_in_time_is_503() -> None:
-    """Its queue of connections is full, so that the handshake stays unanswered."""
-    with socket.socket() as full:
+@contextlib.contextmanager
+def _full() -> Iterator[str]:
+    """A target whose queue of connections is full, so that the handshake stays unanswered."""
+    with contextlib.ExitStack() as held:
+        full = held.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))
         full.listen(0)
-        address = full.getsockname()
-        crowd = [socket.socket() for _ in range(4)]
-        for one in crowd:
+        for _ in range(4):
+            one = held.enter_context(socket.socket())
             one.setblocking(False)
-            one.connect_ex(address)
-        try:
-            async with Trip(f"http://127.0.0.1:{address[1]}", connect_timeout="100ms") as trip:
-                with pytest.raises(UpstreamUnavailable):
-                    await trip.fetch()
-                assert trip.target()["connections"] == 0
-        finally:
-            for one in crowd:
-                one.close()
+            one.connect_ex(full.getsockname())
+        yield f"http://127.0.0.1:{full.getsockname()[1]}"
+
+
+async def test_a_system_that_does_not_accept_in_time_is_503_and_counts() -> None:
+    with _full() as target:
+        async with Trip(target, connect_timeout="100ms", breaker={"failures": 1}) as trip:
+            with pytest.raises(UpstreamUnavailable):
+                await trip.fetch()
+            assert (trip.target()["connections"], trip.target()["breaker"]) == (0, "open")
+
+
+async def test_a_request_whose_own_time_runs_out_while_connecting_says_nothing_of_the_target() -> None:
+    """504, and nothing was executed: an impatient item must not take a system away from all the others."""
+    with _full() as target:
+        async with Trip(target, connect_timeout="5s", breaker={"failures": 1}) as trip:
+            for timeout in (0.05, 0.0, -1.0):
+                with pytest.raises(UpstreamTimeout) as caught:
+                    await trip.fetch(timeout=timeout)
+                assert (caught.value.status, caught.value.outcome) == (504, "refused")
+            assert (trip.target()["connections"], trip.target()["breaker"]) == (0, "closed")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -61,20 +75,29 @@ async def test_another_target_is_asked_when_one_cannot_be_reached(system: System
     assert len(system.heads) == 4
 
 
-async def test_five_failures_in_a_row_open_the_breaker_and_one_probe_closes_it(system: System) -> None:
-    """Until then each 5xx passes through unchanged."""
-    now = 0.0
+async def test_a_500_does_not_close_the_system_for_everybody(system: System) -> None:
+    """It may be one caller's doing; whoever can cause it must not be able to shut others out."""
     system.script = answers(BROKEN)
+    async with Trip(system.url) as trip:
+        for _ in range(8):
+            assert await trip.fetch() == (500, b"bad")
+        assert trip.target()["breaker"] == "closed"
+
+
+async def test_five_failures_in_a_row_open_the_breaker_and_one_probe_closes_it(system: System) -> None:
+    """Until then each answer passes through unchanged."""
+    now = 0.0
+    system.script = answers(OUT_OF_ORDER)
     async with Trip(system.url, clock=lambda: now) as trip:
         for _ in range(5):
-            assert await trip.fetch() == (500, b"bad")
+            assert await trip.fetch() == (503, b"bad")
         with pytest.raises(UpstreamUnavailable) as caught:
             await trip.fetch()
-        assert (caught.value.retry_after, trip.target()["breaker"]) == (10.0, "open")
+        assert (caught.value.retry_after, trip.target()["breaker"]) == (3.0, "open")
         now = 11.0
         system.script = answers(OK)
         assert trip.target()["breaker"] == "half-open"
-        assert await trip.fetch() == (500, b"bad")  # the idle connection still plays the old script
+        assert await trip.fetch() == (503, b"bad")  # the idle connection still plays the old script
         now = 22.0
         await trip.upstream.stop()
         assert await trip.fetch() == (200, b"ok")
@@ -221,24 +244,3 @@ async def test_ipv6_is_a_target() -> None:
         assert await trip.fetch() == (200, b"ok")
     server.close()
     assert [b"GET / HTTP/1.1\r\nhost: [::1]:%d\r\n\r\n" % port] == heads
-
-
-@pytest.mark.parametrize(
-    ("written", "address"),
-    [
-        ("http://127.0.0.1:8080", Address(host="127.0.0.1", port=8080)),
-        ("http://guides.example/", Address(host="guides.example", port=80)),
-        ("http://[::1]:8080", Address(host="::1", port=8080)),
-        ("unix:/run/guides.sock", Address(path="/run/guides.sock")),
-    ],
-)
-def test_a_target_is_an_address(written: str, address: Address) -> None:
-    assert address == target_address(written)
-
-
-@pytest.mark.parametrize(
-    "written", ["https://a", "http://", "http://a/path", "http://a?q", "http://u@a", "http://a:x", "a:80", "unix:x", ""]
-)
-def test_anything_else_is_no_target(written: str) -> None:
-    with pytest.raises(ValueError, match=r"is no target|[Pp]ort"):
-        target_address(written)

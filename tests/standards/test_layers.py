@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LAYERS = (
-    {"errors", "units"},
+    {"errors", "units", "templates"},
     {"model"},
     {"contracts", "exchange", "fields", "breaker"},
     {"settings"},
