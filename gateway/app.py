@@ -102,9 +102,9 @@ class EdgeProcess:
 
     # ── configuration, in two steps so that all workers change together ───────────────────────────────────────────
 
-    async def prepare(self, snapshot: bytes, generation: int) -> None:
+    async def prepare(self, snapshot: bytes, generation: int, revision: str) -> None:
         """See gateway.processes.worker.Edge."""
-        build = Build(self._lent, policy_from(snapshot), generation, self._build)
+        build = Build(self._lent, policy_from(snapshot), generation, self._build, revision)
         await build.start()
         self._prepared[generation] = build
 
@@ -116,7 +116,7 @@ class EdgeProcess:
         self._via.update(build.via)
         if self._pipeline is None:
             limits = self._settings.limits
-            self._pipeline = Pipeline(build.policy, self._records, self._lent.rates, limits.in_flight)
+            self._pipeline = Pipeline(build.policy, self._records, self._lent.rates, limits.in_flight, log=self._log)
         self._pipeline.policy = build.policy
         if old is not None:
             self._background(self._retire(old, build))

@@ -127,7 +127,14 @@ class Build:
         via: how each system is reached, by its name.
     """
 
-    def __init__(self, lent: Lent, settings: PolicySettings, generation: int, previous: "Build | None") -> None:
+    def __init__(
+        self,
+        lent: Lent,
+        settings: PolicySettings,
+        generation: int,
+        previous: "Build | None",
+        revision: str = "",
+    ) -> None:
         self.parts: dict[str, AnyPart] = {}
         self.forwarders: dict[str, Forwarder] = {}
         self.via = {system.name: system.via for system in settings.systems}
@@ -138,7 +145,7 @@ class Build:
         self._named: dict[tuple[type[AnyPart], str], AnyPart] = {}
         self._catalogue = {one.name: one for one in settings.reauthorizers}
         self._systems: dict[str, Forwarder] = {}
-        self.policy = self._policy(generation)
+        self.policy = self._policy(generation, revision)
 
     async def start(self, *, forwarders: bool = True) -> None:
         """Start what is new; what was started is stopped again when that fails or is cancelled.
@@ -192,7 +199,7 @@ class Build:
 
     # ── compiling ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _policy(self, generation: int) -> Policy:
+    def _policy(self, generation: int, revision: str) -> Policy:
         settings = self._settings
         channels = {one.name: self._entrance(one) for one in settings.channels}
         verifiers = {one.name: self._part(Verifier, one) for one in settings.verifiers}
@@ -208,7 +215,7 @@ class Build:
                     chosen, self._lent.memory, self._lent.revocations, self._lent.context.clock
                 )
             routes += self._routes(item, chains[names], systems[item.system], forwarders[item.system])
-        return Policy(generation, Router(routes), tuple(channels.values()), settings.client_rate)
+        return Policy(generation, Router(routes), tuple(channels.values()), settings.client_rate, revision)
 
     def _entrance(self, settings: ChannelSettings) -> Entrance:
         channel = self._part(Channel, settings)
@@ -230,8 +237,8 @@ class Build:
         key = _key(kind.__name__, settings.name, settings.use, config)
         part = self.parts.get(key) or (self._previous.parts.get(key) if self._previous else None)
         if part is None:
-            made = import_part(settings.use)
             try:
+                made = import_part(settings.use)
                 part = made(part_config(made, config), self._lent.context_of(settings.name))
             except Exception as exc:
                 raise PartBroken(kind, settings, exc) from exc
@@ -255,8 +262,10 @@ class Build:
             return FerryForwarder(settings, carrier_of(settings.carrier), signer, log=log)
         upstream = Upstream(settings, log=log)
         if settings.identity == "none":
-            return DirectForwarder(upstream, None)
-        return DirectForwarder(upstream, lambda principal: signer.assertion(principal, settings.name))
+            return DirectForwarder(upstream, None, tunnels=settings.tunnels)
+        return DirectForwarder(
+            upstream, lambda principal: signer.assertion(principal, settings.name), tunnels=settings.tunnels
+        )
 
     def _routes(
         self,

@@ -29,13 +29,15 @@ class Exchange:
         outcome: `delivered`, `refused`, `unknown` (handed over, and nobody knows what became of it) or None.
         attempt: how often the request was sent to the business system.
         seconds: time spent in the steps that may take time; filled when the exchange is closed.
+        generation: number of the policy it is carried under.
+        revision: digest of that policy's content.
         answer_fields: header fields that every answer to this request gets (CORS).
     """
 
     __slots__ = (
         "_clock", "_ended", "_marks", "_started", "answer_fields", "attempt", "began_at", "client", "client_gone",
         "code", "credential", "generation", "id", "inbound", "item", "method", "outcome", "principal", "reason",
-        "received", "seconds", "sent", "stage", "status", "template", "verdicts",
+        "received", "revision", "seconds", "sent", "stage", "status", "template", "verdicts",
     )  # fmt: skip
 
     def __init__(self, id: str, began_at: float, client: str, clock: Callable[[], float] = perf_counter) -> None:  # noqa: A002
@@ -59,6 +61,7 @@ class Exchange:
         self.outcome: str | None = None
         self.attempt = 0
         self.generation = 0
+        self.revision = ""
         self.answer_fields: list[Field] = []
         self.seconds: dict[Stage, float] = {}
         self._marks: list[tuple[Stage, float]] = []

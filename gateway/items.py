@@ -72,7 +72,8 @@ class Route(msgspec.Struct, frozen=True, eq=False):
         fields = [field for field in inbound.fields.items() if field[0] in allowed]
         if b"connection" in inbound.fields and (hop := nominated(inbound.fields[b"connection"])) & allowed:
             fields = [field for field in fields if field[0] not in hop]
-        if inbound.upgrade is not None and self.upgrade is not None:
+        upgrade = inbound.upgrade if self.upgrade is not None else None
+        if upgrade is not None:
             fields += [(name, inbound.fields[name]) for name in WEBSOCKET_FIELDS if name in inbound.fields]
         fields += self._own_fields(inbound)
         if inject:
@@ -80,7 +81,7 @@ class Route(msgspec.Struct, frozen=True, eq=False):
             if any(name in taken for name, _ in inject):
                 raise InternalError("a re-authorizer injects a field that clients may send, or the gateway does")
             fields += inject
-        return Outbound(visit, principal, fields, inbound.body, self.timeout - spent)
+        return Outbound(visit, principal, fields, inbound.body, self.timeout - spent, upgrade)
 
     def _own_fields(self, inbound: Inbound) -> list[Field]:
         id = inbound.id.encode()  # noqa: A001

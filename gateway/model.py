@@ -264,6 +264,7 @@ class Outbound(msgspec.Struct, frozen=True):
         fields: allow-listed client fields first, then the gateway's own.
         body: the request's body.
         timeout: seconds left for the whole answer's head to arrive.
+        upgrade: "websocket" when the client asks for one and the item lets it through, else None.
     """
 
     visit: Visit
@@ -271,6 +272,7 @@ class Outbound(msgspec.Struct, frozen=True):
     fields: list[Field]
     body: Body
     timeout: float
+    upgrade: str | None = None
 
 
 class Tunnel(Protocol):

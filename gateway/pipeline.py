@@ -17,6 +17,7 @@ from gateway.errors import (
     ChannelNotAllowed,
     ChannelRejected,
     ClientGone,
+    ContentBlocked,
     Draining,
     GatewayError,
     InternalError,
@@ -112,6 +113,7 @@ class Pipeline:
         """Carry one request, answer for it if it cannot be carried, and account for it."""
         policy = self.policy
         exchange.generation = policy.generation
+        exchange.revision = policy.revision
         self.in_flight += 1
         under = self._under
         under[policy.generation] = under.get(policy.generation, 0) + 1
@@ -146,6 +148,8 @@ class Pipeline:
         """Book what an early end tells besides its code; what broke is told in the application log as well."""
         if isinstance(error, Undelivered):
             exchange.outcome = error.outcome
+        elif isinstance(error, ContentBlocked):
+            exchange.outcome = "refused"
         elif isinstance(error, ChannelRejected):
             exchange.credential = Credential(error.channel, None, error.client)
         elif isinstance(error, InternalError):

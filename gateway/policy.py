@@ -35,6 +35,7 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
 
     Attributes:
         generation: counts configurations since the start; in every record.
+        revision: digest of the configuration's content, the same after a restart; in every record.
         router: the items.
         entrances: channels in the order they are asked.
         client_rate: requests of one client address, whatever it asks for.
@@ -44,6 +45,7 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
     router: Router
     entrances: Sequence[Entrance]
     client_rate: str | None = None
+    revision: str = ""
 
     async def identify(self, inbound: Inbound) -> tuple[Entrance, Credential]:
         """Find the channel that a request came through.

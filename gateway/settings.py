@@ -62,6 +62,8 @@ class LimitSettings(Settings):
     body_rate: Size = Field(240, gt=0, description="fewest body bytes per second, after five seconds")
     write_stall: Duration = Field(30.0, gt=0, description="a client that takes no byte for so long is dropped")
     idle: Duration = Field(20.0, gt=0, description="a connection without a request is closed after this")
+    tunnel_idle: Duration = Field(300.0, gt=0, description="a WebSocket without a byte either way is closed after this")
+    buffered: Size = Field(256 << 20, gt=0, description="request bodies held whole in memory at once; beyond it 503")
     requests_per_connection: int = Field(1000, ge=1, description="then `Connection: close`")
     connection_age: Duration = Field(600.0, gt=0, description="then `Connection: close`")
 
@@ -173,6 +175,9 @@ class DirectSettings(Settings):
     connect_timeout: Duration = Field(2.0, gt=0, description="how long connecting to a target may take")
     idle_timeout: Duration = Field(15.0, gt=0, description="idle ones are kept so long; shorter than the system's own")
     connections: int = Field(256, ge=1, description="most connections per target and worker")
+    tunnels: int = Field(
+        64, ge=0, description="most WebSockets at once per worker, beside the connections; beyond it 503"
+    )
     waiting: int = Field(256, ge=0, description="most requests that wait for one of them; beyond it 503")
     retry: Literal["safe", "never"] = Field(
         "safe", description="whether GET and HEAD without body may be sent once more"

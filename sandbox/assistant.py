@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from sandbox.serving import add_listen_options, run
+from sandbox.serving import add_listen_options, json_response, run
 
 GUIDES: dict[str, dict[str, Any]] = {
     "social-insurance": {
@@ -78,14 +78,14 @@ class Assistant:
 
     async def health(self, request: web.Request) -> web.Response:
         """`GET /healthz`: here."""
-        return web.json_response({"status": "ok"})
+        return json_response({"status": "ok"})
 
     async def guide(self, request: web.Request) -> web.Response:
         """`GET /guides/{id}`: one guide in Chinese and English, or 404."""
         guide_id = request.match_info["guide_id"]
         if guide_id not in GUIDES:
-            return web.json_response({"error": "no such guide", "guides": list(GUIDES)}, status=404)
-        return web.json_response({"id": guide_id, **GUIDES[guide_id]})
+            return json_response({"error": "no such guide", "guides": list(GUIDES)}, status=404)
+        return json_response({"id": guide_id, **GUIDES[guide_id]})
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """`GET /assistant/answers?question=`: an answer as server-sent events, ended by one named `done`.
@@ -96,7 +96,7 @@ class Assistant:
         question = request.query.get("question", "").strip()
         if not 0 < len(question) <= LONGEST_QUESTION:
             sentence = f"the query needs a 'question' of 1 to {LONGEST_QUESTION} characters"
-            return web.json_response({"error": sentence}, status=400)
+            return json_response({"error": sentence}, status=400)
         events = list(compose(question))
         seen = _event_id(request)
         if seen >= len(events):
@@ -142,13 +142,13 @@ class Assistant:
         async for block in request.content.iter_any():
             length += len(block)
             digest.update(block)
-        return web.json_response({"length": length, "sha256": digest.hexdigest()})
+        return json_response({"length": length, "sha256": digest.hexdigest()})
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         """`GET /downloads/{size}`: that many bytes, 0 to 1 GiB, counting 00 to ff over and over."""
         text = request.match_info["size"]
         if re.fullmatch(r"[0-9]{1,10}", text) is None or int(text) > MOST_DOWNLOADED:
-            return web.json_response({"error": f"size must be a number up to {MOST_DOWNLOADED}"}, status=400)
+            return json_response({"error": f"size must be a number up to {MOST_DOWNLOADED}"}, status=400)
         stream = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         stream.content_length = int(text)
         await stream.prepare(request)

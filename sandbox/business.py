@@ -19,7 +19,7 @@ from aiohttp import web
 from sandbox.arrival import describe_request
 from sandbox.faults import BUSINESS_FAULTS, FaultBoard
 from sandbox.operations import SYSTEMS, Declarations, Operation, operations_of
-from sandbox.serving import add_listen_options, run
+from sandbox.serving import add_listen_options, json_response, run
 
 IDENTITY_HEADER = "Tongguan-Identity"
 IDENTITY_TYPE = "tongguan-identity+jwt"
@@ -111,14 +111,14 @@ class Business:
         try:
             account = await describe_request(request, self._system)
         except ValueError as error:
-            return web.json_response({"system": self._system, "error": str(error)}, status=400)
+            return json_response({"system": self._system, "error": str(error)}, status=400)
         try:
             identity = await self._identify(request, operation)
         except jwt.InvalidTokenError as error:
-            return web.json_response(account | {"identity": {"error": str(error)}, "result": None}, status=403)
+            return json_response(account | {"identity": {"error": str(error)}, "result": None}, status=403)
         self._count(identity["jti"])
         outcome = await operation.answer(request, identity)
-        return web.json_response(
+        return json_response(
             account | {"identity": identity, "result": outcome.result},
             status=outcome.status,
             headers={"Location": outcome.location} if outcome.location else None,
@@ -145,7 +145,7 @@ class Business:
 
     async def received(self, request: web.Request) -> web.Response:
         """`GET /sandbox/received`: how often each request id was delivered, and how many declarations were accepted."""
-        return web.json_response({"declarations": len(self._declarations), "deliveries": dict(self._deliveries)})
+        return json_response({"declarations": len(self._declarations), "deliveries": dict(self._deliveries)})
 
 
 def create_business(

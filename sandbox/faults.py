@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from sandbox.serving import json_response
+
 HUGE_BYTES = 64 * 1024 * 1024
 _BLANKS = b" " * 65536
 
@@ -70,7 +72,7 @@ class FaultBoard:
 
     async def show(self, request: web.Request) -> web.Response:
         """`GET /sandbox/faults`: every endpoint with its fault."""
-        return web.json_response(
+        return json_response(
             {endpoint: {"fault": fault.name, "seconds": fault.seconds} for endpoint, fault in self._set.items()}
         )
 
@@ -81,9 +83,9 @@ class FaultBoard:
             fault = Fault(str(order["fault"]), float(order.get("seconds", 3.0)))
             self.switch(str(order.get("endpoint", "*")), fault)
         except (ValueError, TypeError, AttributeError) as error:
-            return web.json_response({"error": f"not a fault order: {error}"}, status=400)
+            return json_response({"error": f"not a fault order: {error}"}, status=400)
         except KeyError:
-            return web.json_response({"error": "a fault order needs the member 'fault'"}, status=400)
+            return json_response({"error": "a fault order needs the member 'fault'"}, status=400)
         return await self.show(request)
 
 
@@ -106,7 +108,7 @@ async def hang(request: web.Request, good: web.Response, fault: Fault) -> web.Re
 
 async def error(request: web.Request, good: web.Response, fault: Fault) -> web.Response:
     """Fail with 500."""
-    return web.json_response({"error": "sandbox fault: internal error"}, status=500)
+    return json_response({"error": "sandbox fault: internal error"}, status=500)
 
 
 async def html(request: web.Request, good: web.Response, fault: Fault) -> web.Response:
@@ -122,7 +124,7 @@ async def redirect(request: web.Request, good: web.Response, fault: Fault) -> we
 
 async def empty(request: web.Request, good: web.Response, fault: Fault) -> web.Response:
     """Answer with JSON that says nothing: a key set without keys, and no member `active` either."""
-    return web.json_response({"keys": []})
+    return json_response({"keys": []})
 
 
 async def unreadable(request: web.Request, good: web.Response, fault: Fault) -> web.Response:

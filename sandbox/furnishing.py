@@ -33,7 +33,7 @@ class _YamlTemplate(Template):
 
 
 def furnish(places: Places) -> None:
-    """Write keys and configuration; what is there from an earlier run in the same directory is replaced.
+    """Write new keys, and the configuration that is not there yet: what somebody has edited stays as it is.
 
     Raises:
         OSError: the directory cannot be written.
@@ -85,6 +85,6 @@ def _render(template: Traversable, target: Path, values: dict[str, str]) -> None
         target.mkdir(exist_ok=True)
         for inner in template.iterdir():
             _render(inner, target / inner.name, values)
-    elif template.name.endswith(".yaml"):
+    elif template.name.endswith(".yaml") and not target.exists():
         text = _YamlTemplate(template.read_text(encoding="utf-8")).substitute(values)
         target.write_text(text, encoding="utf-8")

@@ -24,6 +24,7 @@ import aiohttp
 from sandbox.children import Child, ChildEnded
 from sandbox.furnishing import furnish
 from sandbox.places import BUSINESS, LONGEST_SOCKET_PATH, Places
+from sandbox.reloads import tell_reloads
 from sandbox.welcome import welcome
 
 STOPPED = 0
@@ -34,6 +35,9 @@ REFUSED = 2
 """Exit code: cannot be started like this; nothing was."""
 
 START_SECONDS = 45.0
+
+_DESCRIPTION = """Run the gateway here, with a simulated province, business systems and gatekeeper, until Ctrl-C.
+在本机运行网关及模拟的省平台、业务系统和网闸，按 Ctrl-C 停止。"""
 
 
 class CannotStartError(Exception):
@@ -54,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
             places = Places(options.base_port, directory)
             check_places(places)
             _furnish(places)
-            return asyncio.run(_run(places))
+            return asyncio.run(_run(places, kept=options.keep or options.dir is not None))
     except CannotStartError as error:
         print(f"tongguan sandbox: {error}", file=sys.stderr)
         return REFUSED
@@ -64,10 +68,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="tongguan sandbox", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tongguan sandbox", description=_DESCRIPTION)
     add_base_port(parser)
-    parser.add_argument("--dir", type=Path, help="where configuration, keys and logs go (default: a temporary folder)")
-    parser.add_argument("--keep", action="store_true", help="do not delete the temporary folder in the end")
+    parser.add_argument("--dir", type=Path, help="folder to use and keep 使用并保留此目录 (default: a temporary one)")
+    parser.add_argument("--keep", action="store_true", help="keep the temporary folder 不删除临时目录")
     return parser
 
 
@@ -77,7 +81,7 @@ def add_base_port(parser: argparse.ArgumentParser) -> None:
         "--base-port",
         type=_base_port,
         default=Places.USUAL_BASE,
-        help="the edge's port; the others follow (default: %(default)s)",
+        help="the gateway's port; the others follow 网关端口，其余依次而定 (default: %(default)s)",
     )
 
 
@@ -118,13 +122,21 @@ def check_places(places: Places) -> None:
         raise CannotStartError(f"the path {directory} is too long for a Unix socket; choose a shorter one with --dir")
     if directory.is_dir() and any(directory.iterdir()) and not places.gateway_yaml.is_file():
         raise CannotStartError(f"{directory} holds something else already; choose an empty folder with --dir")
+    if places.gateway_yaml.is_file() and f"127.0.0.1:{places.base}\n" not in places.gateway_yaml.read_text(
+        "utf-8", "replace"
+    ):
+        raise CannotStartError(
+            f"{places.gateway_yaml} does not listen on 127.0.0.1:{places.base}; name the --base-port that stands there,"
+            " or choose another folder with --dir 端口与该目录的配置不符，请用原端口或另选目录"
+        )
     taken = [f"{port} ({name})" for name, port in places.ports.items() if _is_taken(port)]
     if taken:
         ports, are = ", ".join(taken), "ports {} are" if len(taken) > 1 else "port {} is"
         other = places.base + 1000 if places.base < 60000 else 18080
         raise CannotStartError(
             f"{are.format(ports)} in use; stop the program that listens there,"
-            f" or choose other ports: tongguan sandbox --base-port {other}"
+            f" or choose other ports: make run RUN='--base-port {other}' (tongguan sandbox --base-port {other})"
+            f"\n端口被占用：请停止占用的程序，或换用其他端口： make run RUN='--base-port {other}'"
         )
 
 
@@ -147,7 +159,7 @@ def _is_taken(port: int) -> bool:
     return False
 
 
-async def _run(places: Places) -> int:
+async def _run(places: Places, *, kept: bool) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -156,8 +168,9 @@ async def _run(places: Places) -> int:
         try:
             await _start(children, stopping)
             if not stopping.is_set():
-                print(welcome(places), flush=True)
-                await _first_of(stopping.wait(), *(child.ended() for child in children))
+                print(welcome(places, kept=kept), flush=True)
+                telling = tell_reloads(session, places.url("management"))
+                await _first_of(stopping.wait(), telling, *(child.ended() for child in children))
         finally:
             print("stopping … 正在停止", flush=True)
             for child in children:

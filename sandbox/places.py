@@ -76,6 +76,11 @@ class Places:
         return self.logs / "access.jsonl"
 
     @property
+    def edge_log(self) -> Path:
+        """The edge's application log, where every reload stands with its problems."""
+        return self.logs / "edge-application.jsonl"
+
+    @property
     def gateway_yaml(self) -> Path:
         """The edge's configuration."""
         return self.edge / "gateway.yaml"

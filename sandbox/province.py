@@ -23,7 +23,7 @@ from aiohttp import encode_basic_auth, web
 
 from sandbox.accounts import SAMPLE_ACCOUNTS, Account
 from sandbox.faults import PROVINCE_FAULTS, FaultBoard
-from sandbox.serving import add_listen_options, run
+from sandbox.serving import add_listen_options, json_response, run
 from sandbox.tokens import ALGORITHMS, KeyRing, TokenDesk, TokenFormat
 
 ENDPOINTS = ("introspect", "jwks", "token", "metadata")
@@ -96,7 +96,7 @@ class Province:
             try:
                 return await handler(request)
             except InvalidRequestError as error:
-                return web.json_response({"error": "invalid_request", "error_description": str(error)}, status=400)
+                return json_response({"error": "invalid_request", "error_description": str(error)}, status=400)
 
         return counted
 
@@ -117,11 +117,11 @@ class Province:
 
     async def jwks(self, request: web.Request) -> web.Response:
         """`GET /jwks`: the published keys (RFC 7517)."""
-        return web.json_response(self._keys.jwks(), headers={"Cache-Control": "public, max-age=300"})
+        return json_response(self._keys.jwks(), headers={"Cache-Control": "public, max-age=300"})
 
     async def metadata(self, request: web.Request) -> web.Response:
         """`GET /.well-known/openid-configuration`: what there is and where (RFC 8414 §2)."""
-        return web.json_response(
+        return json_response(
             {
                 "issuer": self._issuer,
                 "jwks_uri": f"{self._issuer}/jwks",
@@ -138,7 +138,7 @@ class Province:
         """`POST /introspect`: is this token still good, and whose is it (RFC 7662)?"""
         if not self._knows(request.headers.get("Authorization", "")):
             challenge = {"WWW-Authenticate": 'Basic realm="province"'}
-            return web.json_response({"error": "invalid_client"}, status=401, headers=challenge)
+            return json_response({"error": "invalid_client"}, status=401, headers=challenge)
         if request.content_type != "application/x-www-form-urlencoded":
             raise InvalidRequestError("the token is asked for as application/x-www-form-urlencoded")
         try:
@@ -147,7 +147,7 @@ class Province:
             raise InvalidRequestError("the form is not readable text") from error
         if len(tokens) != 1 or not isinstance(tokens[0], str) or not tokens[0]:
             raise InvalidRequestError("the form needs exactly one parameter 'token'")
-        return web.json_response(self._desk.introspect(tokens[0]), headers={"Cache-Control": "no-store"})
+        return json_response(self._desk.introspect(tokens[0]), headers={"Cache-Control": "no-store"})
 
     def _knows(self, authorization: str) -> bool:
         """Whether HTTP Basic credentials (RFC 7617) are those of the registered client."""
@@ -170,11 +170,11 @@ class Province:
         level = _whole(query.get("level", str(account.level)), "level", 0, 4)
         ttl = _whole(query.get("ttl", "600"), "ttl", -LONGEST_TTL, LONGEST_TTL)
         token = self._desk.issue(account, level=level, ttl=ttl, form="opaque" if form == "opaque" else "jwt", alg=alg)
-        return web.json_response({"token": token, "expires_in": max(ttl, 0)}, headers={"Cache-Control": "no-store"})
+        return json_response({"token": token, "expires_in": max(ttl, 0)}, headers={"Cache-Control": "no-store"})
 
     async def list_accounts(self, request: web.Request) -> web.Response:
         """`GET /sandbox/accounts`: who has registered here, with profile."""
-        return web.json_response(
+        return json_response(
             {
                 account.user: {
                     "sub": account.sub,
@@ -200,7 +200,7 @@ class Province:
     def _key_ids(self) -> web.Response:
         signing = {alg: self._keys.signing(alg).kid for alg in ALGORITHMS}
         published = [key["kid"] for key in self._keys.jwks()["keys"]]
-        return web.json_response({"signing": signing, "published": published})
+        return json_response({"signing": signing, "published": published})
 
     async def revoke(self, request: web.Request) -> web.Response:
         """`POST /sandbox/revoke`: take back a token, or all of one jti, session or subject issued so far."""
@@ -210,13 +210,13 @@ class Province:
             order = None
         if not isinstance(order, dict) or len(order) != 1 or not set(order) <= set(REVOCABLE_BY):
             sentence = f"the body must be a JSON object with one of {', '.join(REVOCABLE_BY)}"
-            return web.json_response({"error": "invalid_request", "error_description": sentence}, status=400)
+            return json_response({"error": "invalid_request", "error_description": sentence}, status=400)
         [(member, value)] = order.items()
-        return web.json_response({"revoked": self._desk.revoke(member=member, value=str(value))})
+        return json_response({"revoked": self._desk.revoke(member=member, value=str(value))})
 
     async def counters(self, request: web.Request) -> web.Response:
         """`GET /sandbox/counters`: how many calls each endpoint has had, spoilt ones included."""
-        return web.json_response({endpoint: self._calls[endpoint] for endpoint in (*ENDPOINTS, "moved")})
+        return json_response({endpoint: self._calls[endpoint] for endpoint in (*ENDPOINTS, "moved")})
 
     async def reset_counters(self, request: web.Request) -> web.Response:
         """`POST /sandbox/counters/reset`: count from zero again."""

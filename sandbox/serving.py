@@ -2,15 +2,25 @@
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 # What is still under way when the process is told to stop gets this long; the sandbox holds nothing worth more.
 GRACE_SECONDS = 0.5
+
+
+def json_response(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer with JSON that people can read in a terminal: Chinese as it is, and a line's end."""
+    # What is no character (a raw byte of a header field) comes out as \udcXX, which is JSON's escape for it too.
+    body = (json.dumps(data, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
 
 
 def add_listen_options(parser: argparse.ArgumentParser) -> None:

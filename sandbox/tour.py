@@ -21,6 +21,9 @@ ALL_WELL = 0
 FAILED = 1
 """Exit code: one was not, or there is no sandbox."""
 
+_DESCRIPTION = """Play the whole story against a running sandbox and check every step.
+在运行中的演示环境上逐步演示并校验。先启动 start it first: make run"""
+
 _COLOURS = {">": "36", "<": "33", "~": "35", "=": "2"}
 
 
@@ -103,9 +106,9 @@ async def _play_scene(scene: Scene, visitor: Visitor, stage: Stage) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Play the story against a running sandbox; see `--help`."""
-    parser = argparse.ArgumentParser(prog="tongguan tour", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tongguan tour", description=_DESCRIPTION)
     add_base_port(parser)
-    parser.add_argument("--no-wait", action="store_true", help="on a terminal: do not wait for Enter after each step")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait for Enter after each step 不逐步等待回车")
     options = parser.parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

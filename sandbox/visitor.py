@@ -178,7 +178,10 @@ async def find_sandbox(base: int, session: aiohttp.ClientSession) -> Places:
         words = command.decode().split("\0")
         config = Path(words[words.index("--config") + 1])
     except (aiohttp.ClientError, TimeoutError):
-        raise NotThere(f"nothing answers on {management}; start it with: tongguan sandbox --base-port {base}") from None
+        raise NotThere(
+            f"nothing answers on {management} 演示环境未运行; start it with: tongguan sandbox --base-port {base}"
+            f" 或 or: make run RUN='--base-port {base}'"
+        ) from None
     except (OSError, KeyError, ValueError):
         raise NotThere(f"what answers on {management} is no sandbox of this user") from None
     return Places(base, config.parent.parent)

@@ -18,6 +18,12 @@ _WHAT = {
     "assistant": "外网区系统 system in the external zone",
 }
 
+_KEPT = ("停止后文件保留 · its files stay when it stops",)
+_DELETED = (
+    "停止后文件全部删除；如需保留： make run RUN='--dir ./my-sandbox'",
+    "then all its files are deleted; to keep them: make run RUN='--dir ./my-sandbox'",
+)
+
 _COMMANDS = r"""
 # 公开事项，无需登录 · a public item
 curl -s @edge/guides/social-insurance
@@ -47,20 +53,27 @@ class _LineTemplate(Template):
     delimiter = "@"
 
 
-def welcome(places: Places) -> str:
-    """The table of addresses and the commands to try, in Chinese and English."""
+def welcome(places: Places, *, kept: bool) -> str:
+    """The table of addresses and the commands to try, in Chinese and English.
+
+    Args:
+        places: the sandbox.
+        kept: whether its folder stays when it stops.
+    """
     rows = [f"  {name:18} {places.url(name):24} {_WHAT[name]}" for name in places.ports]
     rows.append(f"  {'gatekeeper':18} {'(Unix socket)':24} 网闸内端机 inner unit behind the gatekeeper")
     return "\n".join(
         [
             "",
             "通关演示环境已就绪，按 Ctrl-C 停止 · the sandbox is ready, Ctrl-C stops it",
+            *(_KEPT if kept else _DELETED),
             "",
             *rows,
             "",
             f"  配置 configuration  {places.edge}  (policy.yaml, items/: 保存即生效 a saved change applies at once)",
             f"  记录 records        tail -f {places.access_records}",
             f"  日志 logs           {places.logs}",
+            f"  重载 reloads        {places.edge_log}  (结果也显示在本终端 told here, too)",
             "",
             "在另一终端试一试 · try, in another terminal:",
             *("  " + line for line in commands(places)),

@@ -157,7 +157,7 @@ async def edge(static):
 
 
 async def use(edge, snapshot: bytes, generation: int) -> None:
-    await edge.prepare(snapshot, generation)
+    await edge.prepare(snapshot, generation, "8d1f02d7a6b3")
     edge.commit(generation)
 
 
@@ -203,7 +203,7 @@ async def test_a_drain_stops_replaced_parts_as_well(edge, life):
 
 async def test_what_was_prepared_and_abandoned_is_stopped_and_what_it_shares_is_not(edge, life):
     await use(edge, policy({"label": "a"}), 1)
-    await edge.prepare(policy({"label": "a"}, {"label": "b"}), 2)
+    await edge.prepare(policy({"label": "a"}, {"label": "b"}), 2, "8d1f02d7a6b3")
     edge.abandon(2)
     await eventually(lambda: "stop b" in life)
     assert "stop a" not in life

@@ -3,8 +3,11 @@
 Each module here holds one group of commands: running, checking, explaining, catalogue, keys, managing.
 """
 
+import errno
 import importlib
+import io
 import os
+import sys
 from typing import NamedTuple
 
 import click
@@ -110,6 +113,7 @@ class Commands(click.Group):
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@click.version_option(None, "--version", package_name="tongguan", message="tongguan %(version)s")
 @click.option(
     "--config",
     metavar="FILE",
@@ -124,6 +128,19 @@ def tongguan(ctx: click.Context, config: str | None) -> None:
         ctx.color = False
 
 
+_OUTPUT_REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
 def main() -> None:
-    """Run `tongguan` with the arguments of this process."""
-    tongguan(prog_name="tongguan")
+    """Run `tongguan` with the arguments of this process; output that cannot be written is one sentence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        tongguan(prog_name="tongguan")
+    except OSError as exc:
+        if exc.errno not in _OUTPUT_REFUSED:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered would fail again at exit
+        click.echo(f"Error: the output cannot be written: {exc.strerror}", err=True)
+        sys.exit(1)

@@ -88,12 +88,17 @@ def show_item(ctx: click.Context, code: str, form: str) -> None:
 
 def _rows(item: ItemSettings) -> list[tuple[str, object]]:
     rows: list[tuple[str, object]] = []
-    for key, value in item.model_dump(mode="json", exclude={"operations", "limits"}).items():
-        rows.append((key, ", ".join(map(str, value)) if isinstance(value, list) else value))
+    plain = item.model_dump(mode="json", exclude={"operations", "limits"})
+    for key, value in (plain | {"verifiers": "all" if item.verifiers is None else plain["verifiers"]}).items():
+        rows.append((key, (", ".join(map(str, value)) or "[]") if isinstance(value, list) else value))
     rows += [(f"operations[{index}]", _shown(operation)) for index, operation in enumerate(item.operations)]
     for key, field in type(item.limits).model_fields.items():
-        rows.append((f"limits.{key}", value_text(field, getattr(item.limits, key))))
+        value = getattr(item.limits, key)
+        rows.append((f"limits.{key}", _MISSING.get(key, "not limited") if value is None else value_text(field, value)))
     return rows
+
+
+_MISSING = {"body": "the gateway's own limit"}
 
 
 @click.group()

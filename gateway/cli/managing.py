@@ -154,6 +154,8 @@ def drain(ctx: click.Context, address: str | None) -> None:
 def revoke(ctx: click.Context, /, address: str | None, **what: str | None) -> None:
     """Make a token, a session or a person unknown on every worker at once. 吊销登录."""
     given = {key: value for key, value in what.items() if value is not None}
+    if empty := [key for key, value in given.items() if not value]:
+        raise click.UsageError(f"--{empty[0]} is empty; say whose or which")
     if not given.keys() & {"sid", "jti", "sub"}:
         raise click.UsageError("say what: --sid, --jti or --sub")
     code, answer = ask(management_address(ctx, address), "POST", "/revocations", given)

@@ -40,15 +40,21 @@ def print_json(data: object) -> None:
     click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
 
 
+_UNLIMITED = 1_000_000
+"""Columns where no terminal is: a file or another program wants whole lines."""
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows for a person; colour only on a terminal, and none with NO_COLOR."""
+    """Print rows for a person, nothing cut off; colour only on a terminal, and none with NO_COLOR."""
     from rich import box  # noqa: PLC0415 - commands that print no table need not wait for it
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160)
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _UNLIMITED)
     console.print(table)

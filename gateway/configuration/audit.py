@@ -62,7 +62,9 @@ def _plain_http(static: StaticSettings) -> Iterator[Finding]:
 
 
 def _nobody_in_front(static: StaticSettings) -> Iterator[Finding]:
-    if static.scheme == "https" and not static.trusted_proxies:
+    if static.listen.path and "unix" not in static.trusted_proxies:
+        yield ("trusted_proxies",), "all clients look like one ('unix') and share its rate; add unix"
+    elif static.scheme == "https" and not static.trusted_proxies:
         text = "is empty, and TLS ends in front of this gateway: every client would have that proxy's address"
         yield ("trusted_proxies",), text
 

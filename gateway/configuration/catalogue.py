@@ -117,7 +117,8 @@ def read_catalogue(source: Placed, problems: Problems) -> Catalogue:
         settings = PolicySettings.model_validate_json(msgspec.json.encode(source.data), strict=True)
     except ValidationError as exc:
         explain_errors(exc, PolicySettings, source, problems)
-        return Catalogue(source, None, {detail["loc"][:2] for detail in exc.errors()})
+        found = exc.errors(include_url=False, include_context=False, include_input=False)
+        return Catalogue(source, None, {detail["loc"][:2] for detail in found})
     return Catalogue(source, settings, set())
 
 

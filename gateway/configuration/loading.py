@@ -60,6 +60,8 @@ def load(path: Path) -> Loaded:
     with _collector_at_rest():
         files = Files(path.parent, problems)
         source = files.mapping(path)
+        if source and source.data.keys() >= _POLICY_ONLY:
+            raise ConfigurationError([f"{path}: this looks like policy.yaml; check its gateway.yaml"])
         static = _read_static(source, problems)
         policy = files.policy(path.parent / _policy_name(source))
         catalogue = None if policy is None else _read_policy(policy, static, problems)
@@ -79,6 +81,9 @@ def load(path: Path) -> Loaded:
                 for key, one in catalogue.parts()
             },
         )
+
+
+_POLICY_ONLY = {"channels", "systems"}
 
 
 def load_static(path: Path) -> StaticSettings:
@@ -130,7 +135,8 @@ def _read_static(source: Source | None, problems: Problems) -> StaticSettings | 
     except ValidationError as exc:
         explain_errors(exc, StaticSettings, source, problems)
         return None
-    _note(part_rules.find_literal_secrets(static, source), source, problems)
+    for where, text in part_rules.find_literal_secrets(static, source):
+        problems.at(source, where, text, settles=True)
     for find in _STATIC_RULES:
         _note(find(static), source, problems)
     return static

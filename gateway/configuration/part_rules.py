@@ -65,7 +65,7 @@ def check_config(
         return False
     literal = list(find_literal_secrets(checked, source, at))
     for where, text in literal:
-        problems.at(source, where, text)
+        problems.at(source, where, text, settles=True)
     return not literal
 
 

@@ -46,13 +46,32 @@ def _import(use: str) -> object:
     module_name, _, name = use.partition(":")
     try:
         module = importlib.import_module(module_name)
+    except ModuleNotFoundError as exc:
+        itself = exc.name is not None and f"{module_name}.".startswith(f"{exc.name}.")
+        raise PartUnusableError(_of_missing(module_name, name) if itself else _broken(use, exc)) from exc
     except (Exception, SystemExit) as exc:
-        raise PartUnusableError(f"{use} cannot be imported: {type(exc).__name__}: {exc}") from exc
+        raise PartUnusableError(_broken(use, exc)) from exc
     found: object = getattr(module, name, None)
     if found is None:
         known = [key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, Part)]
         raise PartUnusableError(f"{module_name} has no class {name!r}{did_you_mean(name, known)}")
     return found
+
+
+def _broken(use: str, exc: BaseException) -> str:
+    return f"{use} cannot be imported: {type(exc).__name__}: {exc}"
+
+
+def _of_missing(module: str, name: str) -> str:
+    """What to do about a module that is not there; other modules that it imports may be missing as well."""
+    known = [found.removeprefix("plugins.") for found in _shipped_modules()]
+    inside = module.removeprefix("plugins.")
+    if inside != module:
+        return f"no module {module!r}{did_you_mean(inside, known, 'plugins.')}"
+    if module in known:
+        return f"no module {module!r} on Python's path (did you mean 'plugins.{module}'?)"
+    remedy = f"put it into plugins/ (use: plugins.{module}:{name}) or set PYTHONPATH (docs/writing-plugins.md)"
+    return f"no module {module!r} on Python's path; {remedy}"
 
 
 def _load_entry_point(use: str) -> object:

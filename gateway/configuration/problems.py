@@ -10,6 +10,9 @@ from typing import Any, Protocol
 from gateway.configuration.yaml_source import Document, Where
 from gateway.errors import ConfigurationError
 
+MOST_TOLD = 100
+"""Problems that are listed; nobody reads more at once."""
+
 
 class Placed(Protocol):
     """Data whose every value can be found in a file."""
@@ -31,20 +34,30 @@ class Problems:
     def __init__(self) -> None:
         self._files: list[str] = []
         self._found: list[tuple[int, int, str]] = []
+        self._settled: set[tuple[str, Where]] = set()
+        self._uncounted = 0
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def add(self, document: Document, where: Where, text: str) -> None:
-        """Note a problem with one value."""
+    def add(self, document: Document, where: Where, text: str, *, settles: bool = False) -> None:
+        """Note a problem with one value; one that `settles` the place is the last that is noted there."""
+        if (document.shown, where) in self._settled:
+            return
+        if settles:
+            self._settled.add((document.shown, where))
         line = document.line(where)
         path = f" {written(where)}" if where else ""
         text = " ".join(text.splitlines())  # an import error's text, for one, may have several lines
         self._note(document.shown, line, f"{document.shown}:{line}{path}: {text}")
 
-    def at(self, source: Placed, where: Where, text: str) -> None:
+    def at(self, source: Placed, where: Where, text: str, *, settles: bool = False) -> None:
         """Note a problem with one value of a source that may be spread over several files."""
-        self.add(*source.place(where), text)
+        self.add(*source.place(where), text, settles=settles)
+
+    def skip(self, count: int) -> None:
+        """Count problems that nobody will read, without a sentence for each."""
+        self._uncounted += count
 
     def extend(self, error: ConfigurationError) -> None:
         """Note what another reader found."""
@@ -57,8 +70,10 @@ class Problems:
         self._found.append((self._files.index(file), line, text))
 
     def lines(self) -> list[str]:
-        """All of them, by file and line; the same text once."""
-        return list(dict.fromkeys(text for *_, text in sorted(self._found)))
+        """By file and line, the same text once; of very many the first, and how many more there are."""
+        found = list(dict.fromkeys(text for *_, text in sorted(self._found)))
+        more = len(found[MOST_TOLD:]) + self._uncounted
+        return [*found[:MOST_TOLD], f"and {more} more"] if more else found
 
 
 def written(where: Iterable[str | int]) -> str:
@@ -72,10 +87,10 @@ def written(where: Iterable[str | int]) -> str:
     return text
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A suggestion in brackets, with a leading blank; empty when nothing is near."""
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """A suggestion in brackets, with a leading blank, the prefix before the word; empty when nothing is near."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    return f" (did you mean {prefix + near[0]!r}?)" if near else ""
 
 
 def reach(data: Any, where: Where) -> Any:

@@ -57,9 +57,10 @@ class Source:
         try:
             return self._read(value)
         except ValueError as exc:
-            self._problems.add(self.document, where, str(exc))
+            self._problems.add(self.document, where, str(exc), settles=True)
         except OSError as exc:
-            self._problems.add(self.document, where, f"{next(iter(value.values()))}: {exc.strerror}")
+            text = f"{next(iter(value.values()))}: {exc.strerror}"
+            self._problems.add(self.document, where, text, settles=True)
         return ""
 
     def _read(self, value: dict[str, Plain]) -> str:

@@ -10,6 +10,9 @@ from pydantic_core import ErrorDetails
 from gateway.configuration.problems import Placed, Problems, did_you_mean, reach
 from gateway.configuration.yaml_source import Where
 
+MOST_EXPLAINED = 10_000
+"""Findings that get a sentence: a broken file may have a million."""
+
 
 def explain_errors(
     error: ValidationError, model: type[BaseModel], source: Placed, problems: Problems, at: Where = ()
@@ -24,7 +27,9 @@ def explain_errors(
         at: the place of the validated part.
     """
     found: dict[Where, list[ErrorDetails]] = {}
-    for detail in error.errors(include_url=False):
+    every = error.errors(include_url=False)
+    problems.skip(len(every[MOST_EXPLAINED:]))
+    for detail in every[:MOST_EXPLAINED]:
         place = _place_of(detail, source.data, at)
         found.setdefault(place, []).append(detail)
     parents = {place[:length] for place in found for length in range(len(place))}

@@ -1,8 +1,8 @@
 """The files of a configuration, read on after a problem so that all are found. loading.py says what they mean."""
 
 from bisect import bisect_right
-from glob import glob, has_magic
-from itertools import accumulate
+from glob import has_magic, iglob
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,9 @@ from gateway.configuration.problems import Problems, reach
 from gateway.configuration.references import Source
 from gateway.configuration.yaml_source import Document, Where, read_yaml
 from gateway.errors import ConfigurationError
+
+MOST_INCLUDED = 10_000
+"""Files that one pattern may match; one that runs away (`/**`) is stopped there."""
 
 
 class PolicySource:
@@ -91,7 +94,9 @@ class Files:
         patterns = reach(main.data, ("include",))
         included: dict[Path, Source | None] = {}
         for index, pattern in enumerate(patterns if isinstance(patterns, list) else []):
-            if isinstance(pattern, str) and pattern and "\0" not in pattern:
+            if isinstance(pattern, str) and "\0" in pattern:
+                self._problems.at(main, ("include", index), "holds a NUL byte, which no file's name can")
+            elif isinstance(pattern, str) and pattern:
                 for file in self._matching(main, pattern, index):
                     included[file] = included[file] if file in included else self._included(file)
         return PolicySource(main, [source for source in included.values() if source is not None])
@@ -100,7 +105,11 @@ class Files:
         folder = main.document.path.parent
         if not has_magic(pattern):
             return [folder / pattern]
-        files = [folder / name for name in sorted(glob(pattern, root_dir=folder, recursive=True))]
+        names = list(islice(iglob(pattern, root_dir=folder, recursive=True), MOST_INCLUDED + 1))
+        if len(names) > MOST_INCLUDED:
+            self._problems.at(main, ("include", index), f"{pattern!r} matches more than {MOST_INCLUDED} files")
+            return []
+        files = [folder / name for name in sorted(names)]
         if not files:
             self._problems.at(main, ("include", index), f"{pattern!r} matches no file")
         return files

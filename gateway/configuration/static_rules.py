@@ -1,5 +1,6 @@
 """What has to hold for gateway.yaml beyond its types. loading.py notes the findings."""
 
+import os
 import re
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
@@ -72,8 +73,19 @@ def find_bad_sinks(static: StaticSettings) -> Iterator[Finding]:
     """Records go where they can be written."""
     for key, sink in (("access", static.records.access), ("application", static.records.application)):
         path = parse_sink(sink)
-        if path is not None and not Path(path).parent.is_dir():
-            yield ("records", key), f"{sink!r}: there is no such folder"
+        if path is not None and (text := _unwritable(Path(path))):
+            yield ("records", key), f"{sink!r}: {text}"
+
+
+def _unwritable(path: Path) -> str:
+    """Why a file cannot be appended to; empty when it can."""
+    if path.is_dir():
+        return "is a folder; name a file in it"
+    if not path.parent.is_dir():
+        return "there is no such folder"
+    if not os.access(path if path.exists() else path.parent, os.W_OK, effective_ids=True):
+        return f"cannot be written by this user (uid {os.geteuid()})"
+    return ""
 
 
 def find_unshared_state(static: StaticSettings, catalogue: Catalogue) -> Iterator[Finding]:

@@ -36,12 +36,14 @@ Where = tuple[str | int, ...]
 LARGEST_FILE = 64 << 20
 DEEPEST = 32
 MOST_ALIASED = 100_000
-"""Bounds: bytes of a file, nesting, and values that aliases repeat in one file."""
+MOST_DUPLICATES = 1000
+"""Bounds: bytes of a file, nesting, values that aliases repeat in one file, and duplicate keys that are told."""
 
 _WORDS: dict[str, bool | None] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 _INT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?(?:[eE][-+]?[0-9]{1,2})?")
+_FLOW_HINT = '; inside {…}, text that holds { or } needs quotes: {method: GET, path: "/guides/{id}"}'
 _MAYBE_TYPED = "-0123456789nNtTfF~"
 
 
@@ -123,7 +125,8 @@ def _parse(content: bytes, path: Path, shown: str) -> Document:
 def _read(path: Path, shown: str) -> bytes:
     try:
         if not path.is_file():
-            raise ConfigurationError([f"{shown}: {'is not a file' if path.exists() else 'no such file'} ({path})"])
+            text = "is not a file" if path.exists() else "no such file"
+            raise ConfigurationError([f"{shown}: {text}" + (f" ({path})" if str(path) != shown else "")])
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
     except OSError as exc:
@@ -140,7 +143,8 @@ def _line_of(exc: YAMLError) -> int:
 
 def _sentence(exc: YAMLError) -> str:
     said = [getattr(exc, "context", None), getattr(exc, "problem", None) or getattr(exc, "reason", None)]
-    return "is not YAML: " + (", ".join(part for part in said if part) or str(exc))
+    hint = _FLOW_HINT if "flow mapping" in str(said[0]) else ""
+    return "is not YAML: " + (", ".join(part for part in said if part) or str(exc)) + hint
 
 
 class _Builder:
@@ -208,6 +212,8 @@ class _Builder:
             plain = type(event) is ScalarEvent and event.tag is None and event.anchor is None
             value = _scalar(event) if plain else self._value(event)
             if key in data:
+                if len(self.duplicates) == MOST_DUPLICATES:
+                    raise ConfigurationError(self.duplicates)
                 first = lines[list(data).index(key)]
                 self.duplicates.append(f"{self._shown}:{line}: duplicate key {key!r}, first on line {first}")
                 continue

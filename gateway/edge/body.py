@@ -9,11 +9,33 @@ from time import monotonic
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestPayloadError
 
-from gateway.errors import BodyTooLarge, ClientGone, RequestMalformed, RequestTimeout
+from gateway.errors import BodyTooLarge, ClientGone, Overloaded, RequestMalformed, RequestTimeout
 from gateway.exchange import Exchange
 
 _GRACE = 5.0
 """Seconds before the lowest rate counts (Kestrel's default)."""
+
+
+class Budget:
+    """Bytes of bodies that are held whole in memory, of all connections of a worker together.
+
+    Args:
+        most: bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Hold so many bytes more.
+
+        Raises:
+            Overloaded: there is no room for them.
+        """
+        if self.held + size > self._most:
+            raise Overloaded(f"{self.held} bytes of bodies are held already", retry_after=1.0)
+        self.held += size
 
 
 class WireBody:
@@ -23,6 +45,7 @@ class WireBody:
         payload: aiohttp's stream.
         length: announced by Content-Length; None when chunked.
         exchange: told how many bytes came.
+        budget: gives room for bodies that are read whole.
         on_demand: called once, before the first byte is waited for (sends 100 Continue where it was asked for).
         seconds: for all of it.
         rate: fewest bytes per second.
@@ -31,8 +54,10 @@ class WireBody:
 
     __slots__ = (
         "_began",
+        "_budget",
         "_clock",
         "_exchange",
+        "_held",
         "_limit",
         "_on_demand",
         "_payload",
@@ -47,6 +72,7 @@ class WireBody:
         payload: StreamReader,
         length: int | None,
         exchange: Exchange,
+        budget: Budget,
         on_demand: Callable[[], None],
         seconds: float,
         rate: int,
@@ -55,6 +81,8 @@ class WireBody:
         self.length = length
         self._payload = payload
         self._exchange = exchange
+        self._budget = budget
+        self._held = 0
         self._on_demand: Callable[[], None] | None = on_demand
         self._limit = 0
         self._seconds = seconds
@@ -81,8 +109,18 @@ class WireBody:
     async def whole(self) -> bytes:
         """See `gateway.model.Body`."""
         if self._whole is None:
-            self._whole = b"".join([piece async for piece in self.chunks()])
+            pieces: list[bytes] = []
+            async for piece in self.chunks():
+                self._budget.take(len(piece))
+                self._held += len(piece)
+                pieces.append(piece)
+            self._whole = b"".join(pieces)
         return self._whole
+
+    def release(self) -> None:
+        """The request is over: what it held is free for others."""
+        self._budget.held -= self._held
+        self._held = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """See `gateway.model.Body`."""

@@ -5,6 +5,7 @@ record. answering.py writes the answers; server.py owns the connections and call
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 _LINGER = 2.0
 """Seconds in which a client that still sends may read its answer."""
 
+_ODD_LINE = re.compile(rb"(?:\A|\n)[A-Z]{3,8}(?: {2,}[^\n]*| [^ \n]+ {2,}[^\n]*| [^ \n]+ RTSP/[^\n]*)(?:\n|\Z)")
+"""A line that the parser takes for a request line although it is none: more than one space, or another protocol."""
+
 _MOST_HELD = 65536
 """Bytes of an unfinished head that are looked at again when it is complete."""
 
@@ -41,7 +45,7 @@ class EdgeConnection(Answering):
 
     __slots__ = (
         "_arrived", "_began_at", "_busy", "_closing_since", "_discarded", "_eof_since", "_head_since", "_held",
-        "_idle_since", "_incoming", "_served", "_stalled", "_tunnel",
+        "_idle_since", "_incoming", "_served", "_stalled", "_tunnel", "_tunnel_at",
     )  # fmt: skip
 
     def __init__(self, edge: "EdgeServer", loop: asyncio.AbstractEventLoop) -> None:
@@ -59,6 +63,7 @@ class EdgeConnection(Answering):
         self._discarded = 0
         self._busy = False
         self._eof_since: float | None = None
+        self._tunnel_at = 0.0
         self._tunnel: Tunnel | None = None
 
     # ── from the transport ────────────────────────────────────────────────────────────────────────────────────────
@@ -114,7 +119,7 @@ class EdgeConnection(Answering):
             if isinstance(message, GatewayError):
                 break
             line = f"{message.method} {message.path} HTTP/1.".encode("utf-8", "surrogateescape")
-            if line not in data and (b" RTSP/" in data or b"  " in data):
+            if line not in data and _ODD_LINE.search(data):
                 refusal = self._stop_parsing(RequestMalformed("the request line is not method, target, HTTP/1.x"))
                 return [*messages[:index], (refusal, EMPTY_PAYLOAD)]
         return messages
@@ -199,7 +204,11 @@ class EdgeConnection(Answering):
             exchange.method = message.method
             self._keep = self._may_keep(message)
             self._body = self._body_of(message, payload, exchange)
-        await edge.pipeline.handle(self, exchange)
+        try:
+            await edge.pipeline.handle(self, exchange)
+        finally:
+            if isinstance(self._body, WireBody):
+                self._body.release()
         if self._keep and not self._body_finished() and not await self._drain_body(payload):
             self._keep = False
         self._busy = False
@@ -221,7 +230,9 @@ class EdgeConnection(Answering):
             return NO_BODY
         limits = self._edge.limits
         length = None if message.chunked else int(message.headers.get("Content-Length", "0"))
-        return WireBody(payload, length, exchange, self._continue, limits.body_timeout, limits.body_rate)
+        return WireBody(
+            payload, length, exchange, self._edge.budget, self._continue, limits.body_timeout, limits.body_rate
+        )
 
     def _continue(self) -> None:
         """Send 100 Continue when the body is wanted and the client waits for it (RFC 9110 §10.1.1)."""
@@ -250,6 +261,7 @@ class EdgeConnection(Answering):
         """Hand bytes to and fro until either side ends (RFC 9110 §7.8)."""
         self._keep = False
         self._tunnel = tunnel
+        self._tunnel_at = self._edge.now
         fields = [field for field in self._common(exchange, reply.fields) if field != wire.CLOSE]
         fields += [(b"connection", b"upgrade"), (b"upgrade", b"websocket")]
         self._write_head(exchange, 101, fields, b"")
@@ -257,6 +269,7 @@ class EdgeConnection(Answering):
         try:
             while not outward.done() and (data := await self._tunnel_data(outward)):
                 exchange.received += len(data)
+                self._tunnel_at = self._edge.now
                 await tunnel.write(data)
         finally:
             outward.cancel()
@@ -281,6 +294,7 @@ class EdgeConnection(Answering):
     async def _tunnel_outward(self, exchange: Exchange, tunnel: Tunnel) -> None:
         while (data := await tunnel.read()) and self._wire is not None:
             exchange.sent += len(data)
+            self._tunnel_at = self._edge.now
             self._wire.write(data)
             if self._paused:
                 await self._flow()
@@ -336,6 +350,8 @@ class EdgeConnection(Answering):
         elif not self._busy and now - self._idle_since > limits.idle:
             if self._head_since is None and not self._arrived:
                 self._wire.close()
+        elif self._tunnel is not None and now - self._tunnel_at > limits.tunnel_idle:
+            self._wire.close()
         elif self._has_left(now):
             self._cancel()
         elif self._busy and isinstance(self._body, WireBody):

@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from gateway.edge.body import Budget
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.descriptors import affordable_connections
 from gateway.edge.wire import DateField
@@ -69,6 +70,7 @@ class EdgeServer(web.Server):
         self.now = loop.time()
         self.most_connections = limits.connections
         self.refused_connections = 0
+        self.budget = Budget(limits.buffered)
         self._affordable = affordable
         self._log = log or structlog.get_logger()
         self._tick = tick

@@ -313,6 +313,7 @@ class Connection(AnswerReader, asyncio.Protocol):
         self.deadline = NEVER
         answer.tunnel = Tunnel(transport, early, self._tunnel_ended)
         transport.set_protocol(answer.tunnel)
+        self._owner.discard(self)  # a tunnel takes no connection from the requests of others
         self._hand_over(answer)
 
     def _tunnel_ended(self) -> None:

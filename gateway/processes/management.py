@@ -1,10 +1,14 @@
 """The management listener: health, status, metrics and an operator's few commands. supervisor.py does what they ask.
 
 Nobody signs in here, so it listens on loopback or a Unix socket only, and refuses what a web page could send:
-foreign names in `Host` (DNS rebinding) and anything with an `Origin` (cross-site requests).
+foreign names in `Host` (DNS rebinding), anything with an `Origin`, and cross-site POSTs (Fetch Metadata).
 """
 
+import asyncio
+import json
+import re
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import msgspec
@@ -12,12 +16,15 @@ from aiohttp import web
 
 from gateway.processes.reloading import Reload
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+LOOPBACK_HOST = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+OWN_SITES = frozenset({"none", "same-origin"})
 REVOKED_BY = frozenset({"sid", "jti", "sub"})
 LARGEST_BODY = 64 << 10
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_NO_LOG: Any = None
+
+Answer = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
 
 class Operations(Protocol):
@@ -52,67 +59,116 @@ class Operations(Protocol):
         ...
 
 
-def make_application(operations: Operations, *, unix: bool) -> web.Application:
-    """Build the listener's application.
+class ManagementServer(web.Server):
+    """The listener, to be run by an aiohttp `ServerRunner`.
 
     Args:
         operations: the supervisor.
         unix: True on a Unix socket, whose clients may send any `Host`.
     """
-    application = web.Application(middlewares=[_guard(unix=unix)], client_max_size=LARGEST_BODY)
-    answers = _Answers(operations)
-    application.add_routes(
-        [
-            web.get("/livez", answers.livez),
-            web.get("/readyz", answers.readyz),
-            web.get("/status", answers.status),
-            web.get("/metrics", answers.metrics),
-            web.post("/reload", answers.reload),
-            web.post("/drain", answers.drain),
-            web.post("/revocations", answers.revoke),
-            web.post("/records/reopen", answers.reopen),
-        ]
-    )
-    return application
+
+    def __init__(self, operations: Operations, *, unix: bool) -> None:
+        super().__init__(self._answer, request_factory=_make_request, access_log=_NO_LOG)
+        self._unix = unix
+        answers = _Answers(operations)
+        self._routes: dict[str, dict[str, Answer]] = {
+            "/livez": {"GET": answers.livez},
+            "/readyz": {"GET": answers.readyz},
+            "/status": {"GET": answers.status},
+            "/metrics": {"GET": answers.metrics},
+            "/reload": {"POST": answers.reload},
+            "/drain": {"POST": answers.drain},
+            "/revocations": {"POST": answers.revoke},
+            "/records/reopen": {"POST": answers.reopen},
+        }
+
+    def __call__(self) -> web.RequestHandler:
+        """A connection of ours."""
+        return _Connection(self, loop=asyncio.get_running_loop(), access_log=_NO_LOG)
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        if refusal := _refuse(request, unix=self._unix):
+            return refusal
+        methods = self._routes.get(request.raw_path.partition("?")[0])
+        if methods is None:
+            return _plain_problem(HTTPStatus.NOT_FOUND)
+        answer = methods.get("GET" if request.method == "HEAD" else request.method)
+        if answer is None:
+            refused = _plain_problem(HTTPStatus.METHOD_NOT_ALLOWED)
+            refused.headers["Allow"] = ", ".join(methods)
+            return refused
+        try:
+            return await answer(request)
+        except web.HTTPRequestEntityTooLarge:
+            return _plain_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+class _Connection(web.RequestHandler):
+    """Answers what cannot be read without repeating it, and keeps it out of the log: it is no error of ours."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.log_exception("management request failed", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of an answer was sent already")
+        answer = _plain_problem(HTTPStatus(status))
+        answer.force_close()
+        return answer
+
+
+class _Request(web.BaseRequest):
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        response.headers.popall("Server", None)
+
+
+def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> _Request:
+    loop = asyncio.get_running_loop()
+    return _Request(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
 
 
 class _Answers:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
 
-    async def livez(self, _: web.Request) -> web.Response:
+    async def livez(self, _: web.BaseRequest) -> web.Response:
         return _json({"status": "alive"})
 
-    async def readyz(self, _: web.Request) -> web.Response:
+    async def readyz(self, _: web.BaseRequest) -> web.Response:
         reason = self._operations.not_ready()
         if reason is None:
             return _json({"status": "ready"})
         return _json({"status": "not ready", "reason": reason}, 503)
 
-    async def status(self, _: web.Request) -> web.Response:
+    async def status(self, _: web.BaseRequest) -> web.Response:
         return _json(await self._operations.status())
 
-    async def metrics(self, _: web.Request) -> web.Response:
+    async def metrics(self, _: web.BaseRequest) -> web.Response:
         text = await self._operations.metrics()
         return web.Response(body=text.encode(), headers={"Content-Type": EXPOSITION})
 
-    async def reload(self, _: web.Request) -> web.Response:
+    async def reload(self, _: web.BaseRequest) -> web.Response:
         outcome = await self._operations.reload_now()
         return _json({"ok": outcome.ok, **msgspec.to_builtins(outcome)}, 200 if outcome.ok else 422)
 
-    async def drain(self, _: web.Request) -> web.Response:
+    async def drain(self, _: web.BaseRequest) -> web.Response:
         return _json({"status": "draining", "seconds": self._operations.stop()}, 202)
 
-    async def revoke(self, request: web.Request) -> web.Response:
+    async def revoke(self, request: web.BaseRequest) -> web.Response:
         try:
-            revocation = msgspec.json.decode(await request.read(), type=dict[str, str])
-        except msgspec.DecodeError as error:
+            revocation = _read_texts(await request.read())
+        except ValueError as error:
             return _problem(400, "revocation-malformed", f"not a JSON object of texts: {error}")
         if not revocation or not revocation.keys() <= REVOKED_BY or not all(revocation.values()):
             return _problem(400, "revocation-malformed", "needed: one or more of sid, jti, sub, and nothing else")
         return _everywhere(await self._operations.revoke(revocation))
 
-    async def reopen(self, _: web.Request) -> web.Response:
+    async def reopen(self, _: web.BaseRequest) -> web.Response:
         return _everywhere(await self._operations.reopen_records())
 
 
@@ -123,27 +179,24 @@ def _everywhere(outcome: dict[int, str | None]) -> web.Response:
     return _json({"ok": True, "workers": len(outcome)})
 
 
-def _guard(*, unix: bool) -> Any:
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not unix and _host_name(request) not in LOOPBACK_NAMES:
-            return _problem(421, "host-unknown", "only loopback names are served here")
-        if "Origin" in request.headers:
-            return _problem(403, "origin-refused", "web pages have no business here")
-        try:
-            return await handler(request)
-        except web.HTTPException as error:
-            answer = _problem(error.status, error.reason.lower().replace(" ", "-"), error.reason)
-            if allow := error.headers.get("Allow"):
-                answer.headers["Allow"] = allow
-            return answer
-
-    return guard
+def _refuse(request: web.BaseRequest, *, unix: bool) -> web.Response | None:
+    hosts = request.headers.getall("Host", ["localhost"])
+    if not unix and (len(hosts) > 1 or not LOOPBACK_HOST.fullmatch(hosts[0])):
+        return _problem(421, "host-unknown", "only loopback names are served here")
+    if not request.raw_path.startswith("/"):
+        return _problem(400, "target-refused", "only paths are served here")
+    sites = request.headers.getall("Sec-Fetch-Site", [])
+    if "Origin" in request.headers or (request.method == "POST" and not OWN_SITES.issuperset(sites)):
+        return _problem(403, "origin-refused", "web pages have no business here")
+    return None
 
 
-def _host_name(request: web.Request) -> str:
-    host = request.headers.get("Host", "localhost").lower()
-    return host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
+def _read_texts(body: bytes) -> dict[str, str]:
+    """A flat JSON object of texts; ValueError when it is none, or names a key twice."""
+    texts = msgspec.json.decode(body, type=dict[str, str])
+    if len(json.loads(body, object_pairs_hook=list)) != len(texts):
+        raise ValueError("a key stands there twice")
+    return texts
 
 
 def _json(data: dict[str, Any], status: int = 200) -> web.Response:
@@ -157,3 +210,7 @@ def _problem(status: int, code: str, detail: str, **more: Any) -> web.Response:
     answer = _json({"status": status, "code": code, "detail": detail, **more}, status)
     answer.content_type = "application/problem+json"
     return answer
+
+
+def _plain_problem(status: HTTPStatus) -> web.Response:
+    return _problem(status.value, status.phrase.lower().replace(" ", "-"), status.phrase)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from gateway.errors import ConfigurationError
 from gateway.processes.listening import Listener, bind, require_loopback
-from gateway.processes.management import make_application
+from gateway.processes.management import ManagementServer
 from gateway.processes.reloading import Load
 from gateway.processes.supervisor import Exposition, Supervisor
 from gateway.processes.worker_process import Launch, Pace, Snapshot
@@ -125,8 +125,8 @@ def _listening(key: str, address: Address, *, mode: int) -> Iterator[Listener]:
 
 @contextlib.asynccontextmanager
 async def _managed(supervisor: Supervisor, desk: socket.socket) -> AsyncIterator[None]:
-    application = make_application(supervisor, unix=desk.family == socket.AF_UNIX)
-    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.2)
+    server = ManagementServer(supervisor, unix=desk.family == socket.AF_UNIX)
+    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.2)
     await runner.setup()
     try:
         await web.SockSite(runner, desk).start()

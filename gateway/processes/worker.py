@@ -32,7 +32,7 @@ PR_SET_PDEATHSIG = 1
 class Edge(Protocol):
     """What one worker process runs. Generations are numbers of policies; none is ever used twice."""
 
-    async def prepare(self, snapshot: bytes, generation: int) -> None:
+    async def prepare(self, snapshot: bytes, generation: int, revision: str) -> None:
         """Validate a policy and build everything it needs, beside the one in use.
 
         Raises:
@@ -141,11 +141,17 @@ class Worker:
             await self.drain(ORPHAN_DRAIN)
 
     async def _start(
-        self, static: bytes, policy: bytes, generation: int, drain: float, revocations: list[dict[str, Any]]
+        self,
+        static: bytes,
+        policy: bytes,
+        generation: int,
+        revision: str,
+        drain: float,
+        revocations: list[dict[str, Any]],
     ) -> bool:
         self._drain_after = drain
         edge = self._make_edge(static, self._number)
-        await edge.prepare(policy, generation)
+        await edge.prepare(policy, generation, revision)
         edge.commit(generation)
         for revocation in revocations:
             await edge.command("revoke", revocation)
@@ -154,8 +160,8 @@ class Worker:
         self._edge = edge
         return edge.ready()
 
-    async def _prepare(self, policy: bytes, generation: int) -> None:
-        task = asyncio.create_task(self._running().prepare(policy, generation))
+    async def _prepare(self, policy: bytes, generation: int, revision: str) -> None:
+        task = asyncio.create_task(self._running().prepare(policy, generation, revision))
         self._preparing[generation] = task
         try:
             await task

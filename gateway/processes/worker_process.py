@@ -126,6 +126,7 @@ class WorkerProcess:
             CallFailed, TimeoutError, OSError: it cannot start.
         """
         first = {"static": launch.static, "policy": snapshot.policy, "generation": snapshot.generation}
+        first["revision"] = snapshot.revision
         further = {"drain": launch.drain, "revocations": revocations}
         self._ready = await self.call("start", first | further, timeout)
         self.generation = self._prepared = snapshot.generation
@@ -141,7 +142,8 @@ class WorkerProcess:
 
     async def prepare(self, snapshot: Snapshot, timeout: float) -> None:
         """Have it build a policy beside the one in use; raises like Link.call."""
-        await self.call("prepare", {"policy": snapshot.policy, "generation": snapshot.generation}, timeout)
+        told = {"policy": snapshot.policy, "generation": snapshot.generation, "revision": snapshot.revision}
+        await self.call("prepare", told, timeout)
         self._prepared = snapshot.generation
 
     async def advance(self, snapshot: Snapshot, timeout: float) -> None:
@@ -162,6 +164,8 @@ class WorkerProcess:
         try:
             if serving:
                 await self.call("drain", {"seconds": seconds}, seconds + 1.0)
+        except ConnectionError:  # it was told as well: a stop signal for the whole process group
+            self._log.info("worker ends by itself")
         except FAILED as error:
             if self._process.returncode is None:
                 self._log.error("worker did not drain", error=repr(error))

@@ -20,7 +20,7 @@ from gateway.model import Inbound, Item, Principal, Stage
 from gateway.records.masking import Pseudonyms, mask_query, mask_text
 
 FIELDS = (
-    "event", "timestamp", "trace.id", "worker", "boot", "seq", "config_revision",
+    "event", "timestamp", "trace.id", "worker", "boot", "seq", "config_generation", "config_revision",
     "client.address", "user_agent.original",
     "http.request.method", "http.route", "url.path", "url.query",
     "http.response.status_code", "http.request.body.size", "http.response.body.size",
@@ -151,7 +151,8 @@ class Describe:
             "worker": self._worker,
             "boot": self._boot,
             "seq": self._seq,
-            "config_revision": exchange.generation,
+            "config_generation": exchange.generation,
+            "config_revision": exchange.revision,
             "client.address": exchange.client,
             "decision": decision(exchange),
             "stage": exchange.stage,

@@ -20,6 +20,8 @@ _ATOMIC = select.PIPE_BUF
 """So many bytes go into a pipe in one piece (POSIX write): lines of several workers do not mix."""
 _LOOK_UP = 0.1
 """Seconds between two looks at the closing deadline while a reader takes nothing."""
+_WARN_EVERY = 60.0
+"""Seconds between two lines on stderr while a file takes nothing: the file itself cannot tell of its losses."""
 
 Batch = tuple[bytes, int]
 
@@ -37,6 +39,7 @@ class Sink:
     """
 
     def __init__(self, target: str, limit: int, clock: Callable[[], float] = time.time) -> None:
+        self._path = parse_sink(target)
         self._output = _open(target)
         self._limit = limit
         self._clock = clock
@@ -44,6 +47,7 @@ class Sink:
         self._lock = RLock()
         self._waiting = self._waiting_bytes = 0
         self._written = self._lost = self._told = 0
+        self._warned_at = float("-inf")
         self._closed = False
         self._thread = Thread(target=self._run, name=f"records to {target}", daemon=True)
         self._thread.start()
@@ -109,6 +113,15 @@ class Sink:
             self._waiting_bytes -= len(lines)
             self._written += whole
             self._lost += count - whole
+        if self._output.failure and time.monotonic() - self._warned_at >= _WARN_EVERY:
+            self._warned_at = time.monotonic()
+            self._warn(self._output.failure)
+
+    def _warn(self, failure: OSError) -> None:
+        """Say on stderr that a file does not take records, unless stderr would have to be waited for."""
+        text = f"records of {self._path} cannot be written: {failure.strerror or failure}; {self._lost} lost so far\n"
+        if self._path is not None:
+            _Output(_STANDARD["stderr"], patience=_LOOK_UP).put(text.encode(errors="backslashreplace"))
 
     def _tell_losses(self) -> None:
         lost = self._lost
@@ -126,11 +139,13 @@ class _Output:
     Attributes:
         give_up_at: monotonic seconds after which a target that takes nothing is no longer waited for.
         stale: True asks for opening anew.
+        failure: why the last lines were not taken whole; None when they were.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self.give_up_at = float("inf")
+    def __init__(self, descriptor: int, patience: float = float("inf")) -> None:
+        self.give_up_at = time.monotonic() + patience
         self.stale = False
+        self.failure: OSError | None = None
         self._descriptor = descriptor
         self._torn = False
 
@@ -140,6 +155,7 @@ class _Output:
     def put(self, lines: bytes) -> int:
         """Write as much as the target takes; how many bytes of the lines that was."""
         done = 0
+        self.failure = None
         try:
             self._ready()
             if self._torn:  # the next line must not be glued to half a line
@@ -150,7 +166,8 @@ class _Output:
                     taken = self._write(piece)
                     done += taken
                     piece = piece[taken:]
-        except OSError:
+        except OSError as exc:
+            self.failure = exc
             self._torn = self._torn or (done > 0 and not lines.endswith(b"\n", 0, done))
         return done
 

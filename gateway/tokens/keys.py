@@ -20,6 +20,8 @@ MOST_UNKNOWN = 1024
 _RANDOM = SystemRandom()
 
 _RETRY = 2.0
+_TELL = 60.0
+"""Seconds between two lines of the log about an issuer that stays down."""
 """Seconds before the next try after a failed one: short, so that an end of the fault is noticed within five."""
 
 
@@ -72,6 +74,8 @@ class KeySet:
         self._keys: dict[str, PublicKey] = {}
         self._fetched_at: float | None = None
         self._failing = False
+        self._failures = 0
+        self._told_at = float("-inf")
         self._unknown: dict[str, float] = {}
         self._out_of_turn_at = float("-inf")
         self._flight: asyncio.Task[None] | None = None
@@ -105,11 +109,11 @@ class KeySet:
             raise VerifierUnavailable("no key set that is young enough", retry_after=_RETRY)
         if kid in self._keys or self._is_known_as_unknown(kid):
             return self._keys.get(kid)
-        await self._refresh_out_of_turn()
+        asked = await self._refresh_out_of_turn()
         found = self._keys.get(kid)
         if found is None and self._failing:
             raise VerifierUnavailable("unknown kid, and the key set cannot be fetched", retry_after=_RETRY)
-        if found is None:
+        if found is None and asked:  # else it may be a new key: it is asked about when the pause is over
             self._remember_unknown(kid)
         return found
 
@@ -127,14 +131,15 @@ class KeySet:
             del self._unknown[next(iter(self._unknown))]
         self._unknown[kid] = self._context.monotonic() + 2 * self._policy.min_refetch
 
-    async def _refresh_out_of_turn(self) -> None:
-        """At most one fetch per `min_refetch`; who comes while it is under way waits for it."""
+    async def _refresh_out_of_turn(self) -> bool:
+        """At most one fetch per `min_refetch`; who comes while it is under way waits for it. False: none for now."""
         now = self._context.monotonic()
         if self._flight is None:
             if now - self._out_of_turn_at < self._policy.min_refetch:
-                return
+                return False
             self._out_of_turn_at = now
         await self._refresh()
+        return True
 
     async def _refresh(self) -> None:
         """Fetch, or wait for the fetch under way. A caller that is cancelled does not cancel it for the others."""
@@ -160,10 +165,21 @@ class KeySet:
             keys = read_key_set(answer.body, self._policy.algorithms)
         except (OSError, JoseError) as error:
             self._failing = True
-            self._context.log.warning("keys.fetch_failed", url=self._url, error=str(error), age=self.age)
+            self._tell(error)
             return
         self._failing = False
+        if self._failures:
+            self._context.log.info("keys.fetch_recovered", url=self._url, failures=self._failures)
+            self._failures = 0
         self._replace(keys)
+
+    def _tell(self, error: Exception) -> None:
+        self._failures += 1
+        now = self._context.monotonic()
+        if self._failures == 1 or now - self._told_at >= _TELL:
+            self._told_at = now
+            failed = {"url": self._url, "error": str(error), "age": self.age, "failures": self._failures}
+            self._context.log.warning("keys.fetch_failed", **failed)
 
     def _replace(self, keys: dict[str, PublicKey]) -> None:
         gone = [kid for kid, key in self._keys.items() if kid not in keys or keys[kid].members != key.members]

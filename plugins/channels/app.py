@@ -6,7 +6,6 @@ docs/channels.md gives the canonical string, signing examples and test vectors t
 import hashlib
 import hmac
 import re
-import secrets
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
@@ -85,8 +84,6 @@ class App(Channel[AppConfig]):
         super().__init__(config, context)
         self.clock_offsets: dict[str, float] = {}
         self._keys = {key.id.encode(): key for key in config.keys}
-        # Stands in for a key that is not known, so that the answer takes as long and says the same.
-        self._nobody = AppKey(id="nobody", secret=SecretStr(secrets.token_hex(32)))
         self._latest = context.clock()
         self._start = int(self._latest) if config.refuse_before_start else 0
 
@@ -121,8 +118,11 @@ class App(Channel[AppConfig]):
     async def _check(
         self, inbound: Inbound, key_id: bytes, nonce: bytes, timestamp: bytes, signature: bytes
     ) -> Credential:
+        key = self._keys.get(key_id)
+        if key is None or not self._is_in_force(key):
+            # Said before the body is read: nobody without a key shall make us hold it. Key ids are no secret.
+            raise ChannelRejected("unknown key" if key is None else f"key {key.id} is not in force")
         query = sort_query(inbound.query)
-        key = self._keys.get(key_id, self._nobody)
         offset = self._check_time(int(timestamp))
         canonical = canonical_string(inbound, query, key_id, nonce, timestamp, await inbound.body.whole())
         self._check_signature(key, canonical, bytes.fromhex(signature.decode()))
@@ -142,13 +142,11 @@ class App(Channel[AppConfig]):
 
     def _check_signature(self, key: AppKey, canonical: bytes, signature: bytes) -> None:
         secret = key.secret.get_secret_value().encode()
-        holds = hmac.compare_digest(hmac.digest(secret, canonical, _DIGESTS[key.algorithm]), signature)
-        if key is self._nobody:
-            raise ChannelRejected("unknown key")
-        if not holds:
+        if not hmac.compare_digest(hmac.digest(secret, canonical, _DIGESTS[key.algorithm]), signature):
             raise ChannelRejected(f"signature of key {key.id}")
-        if not key.enabled or (key.not_before is not None and self._now() < key.not_before):
-            raise ChannelRejected(f"key {key.id} is not in force")
+
+    def _is_in_force(self, key: AppKey) -> bool:
+        return key.enabled and (key.not_before is None or self._now() >= key.not_before)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.context.clock()).astimezone()

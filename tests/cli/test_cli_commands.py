@@ -1,6 +1,7 @@
 """The command line offline: what it prints, where, and how it exits."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -231,6 +232,50 @@ def test_items_are_listed_and_shown(run):
     assert "/guides/{id}" in run("items", "list").stdout
     assert "64KiB" in shown.stdout
     assert "住院结算" in shown.stdout
+
+
+def test_an_item_is_shown_with_what_its_missing_keys_mean(run):
+    shown = {
+        line.split()[0]: line.split(maxsplit=1)[1].strip()
+        for line in run("items", "show", "guides").stdout.splitlines()
+        if line.strip(" ─━")
+    }
+
+    assert shown["verifiers"] == "all"
+    assert shown["reauthorize"] == "[]"
+    assert shown["limits.rate"] == shown["limits.subject_rate"] == "not limited"
+
+
+def test_a_table_that_goes_to_a_file_is_not_cut(run, world):
+    long = "/" + "x" * 400 + "/{id}"
+    world.edit("policy.yaml", "/guides/{id}", long)
+
+    assert long in run("items", "list").stdout
+
+
+def tongguan_process(*arguments, **kept):
+    return subprocess.run(
+        [sys.executable, "-m", "gateway.cli", *arguments], stderr=subprocess.PIPE, text=True, check=False, **kept
+    )
+
+
+def test_an_output_that_takes_nothing_is_told_in_one_sentence(world):
+    with open("/dev/full", "w") as full:
+        done = tongguan_process("--config", str(world.path), "items", "list", stdout=full)
+
+    assert (done.returncode, done.stderr) == (1, "Error: the output cannot be written: No space left on device\n")
+
+
+def test_an_output_without_chinese_still_gets_everything(world):
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = tongguan_process("--config", str(world.path), "items", "list", stdout=subprocess.PIPE, env=environment)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u529e" in done.stdout
+
+
+def test_the_version_is_an_option_as_well(run):
+    assert run("--version").stdout == run("version").stdout
 
 
 def test_an_unknown_item_is_told_with_what_was_meant(run):

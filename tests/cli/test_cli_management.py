@@ -142,6 +142,8 @@ def test_a_revocation_that_did_not_reach_everybody_exits_1(run, gateway):
 
 def test_revoking_nothing_is_a_usage_error(run):
     assert run("revoke").exit_code == 2
+    assert "--sub is empty" in run("revoke", "--sub", "").stderr
+    assert run("revoke", "--jti", "t", "--sub", "").exit_code == 2
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b"\xff"])

@@ -1,5 +1,6 @@
 """A part whose own constructor fails: `check` finds it and says where it is written, and `serve` does not try again."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def test_explain_cannot_use_it(run, broken):
 
 def test_serve_ends_with_2_at_once(broken):
     command = [sys.executable, "-m", "gateway.cli", "--config", str(broken.path), "serve"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
 
     assert (ended.returncode, ended.stderr.splitlines()[-1]) == (2, SAID)

@@ -19,6 +19,12 @@ ADVICE = [
     ("policy.yaml", "https://www", "http://www", "TG07 medium policy.yaml:6 channels[0].cors.origins[0]: anybody on"),
     ("policy.yaml", "timeout: 5s", "timeout: 31s", "TG08 low policy.yaml:40 items[1].limits.timeout: is longer than"),
     (
+        "gateway.yaml",
+        "listen: 127.0.0.1:8080",
+        "listen: unix:/run/edge.sock",
+        "TG03 medium gateway.yaml:5 trusted_proxies: all clients look like one ('unix') and share its rate; add unix",
+    ),
+    (
         "policy.yaml",
         "[owner-switch]",
         "[]",

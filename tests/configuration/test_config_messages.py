@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gateway.configuration.loading import load
+from gateway.configuration.sources import MOST_INCLUDED
+from gateway.errors import ConfigurationError
+
 MISTAKES = yaml.safe_load(Path(__file__).with_name("mistakes.yaml").read_bytes())
 
 
@@ -132,3 +136,29 @@ def test_workers_may_be_many_where_nothing_is_counted(world):
     world.edit("policy.yaml", "rate: 30/minute, ", "")
 
     assert world.load().settings.workers == 4
+
+
+def test_of_very_many_problems_the_first_are_told_and_how_many_more_there_are(world):
+    text = (world.folder / "policy.yaml").read_text(encoding="utf-8").partition("items:")[0]
+    world.write("policy.yaml", f"{text}items: [{', '.join(['1'] * 30_000)}]\n")
+
+    problems = world.problems()
+
+    assert len(problems) == 101
+    assert problems[-1] == "and 29900 more"
+
+
+def test_a_pattern_that_runs_away_is_stopped(world):
+    (world.folder / "many").mkdir()
+    for number in range(MOST_INCLUDED + 1):
+        (world.folder / "many" / str(number)).touch()
+    world.edit("policy.yaml", "client_rate", "include: ['many/*']\nclient_rate")
+
+    assert world.problems() == [f"policy.yaml:1 include[0]: 'many/*' matches more than {MOST_INCLUDED} files"]
+
+
+def test_policy_yaml_in_place_of_gateway_yaml_is_told_in_one_line(world):
+    with pytest.raises(ConfigurationError) as caught:
+        load(world.folder / "policy.yaml")
+
+    assert caught.value.problems == [f"{world.folder}/policy.yaml: this looks like policy.yaml; check its gateway.yaml"]

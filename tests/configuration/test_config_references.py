@@ -109,6 +109,20 @@ def test_loaded_configuration_does_not_show_its_secrets(world):
     assert "f" * 32 not in repr(loaded)
 
 
+def test_an_unset_reference_is_the_only_problem_of_its_place(world, monkeypatch):
+    monkeypatch.delenv("TEST_UNSET", raising=False)
+    world.edit("gateway.yaml", "listen: 127.0.0.1:8080", "listen: {$env: TEST_UNSET}")
+
+    assert world.problems() == ["gateway.yaml:2 listen: environment variable TEST_UNSET is not set"]
+
+
+def test_a_signing_key_that_is_written_out_is_not_judged_as_a_key(world):
+    world.edit("gateway.yaml", "{$file: identity.pem}", "no-key")
+
+    [problem] = world.problems()
+    assert problem.startswith("gateway.yaml:9 identity.key: is a secret; ")
+
+
 def test_an_unset_reference_does_not_hide_other_problems(world, monkeypatch):
     monkeypatch.delenv("TEST_FERRY_KEY")
     world.edit("policy.yaml", "system: outside", "system: outsied")

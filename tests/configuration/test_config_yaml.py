@@ -11,6 +11,10 @@ from gateway.configuration.yaml_source import DEEPEST, LARGEST_FILE, MOST_ALIASE
 from gateway.errors import ConfigurationError
 
 _SCANNING = "while scanning for the next token"
+_FLOW = (
+    "while parsing a flow mapping, did not find expected ',' or '}'; "
+    'inside {…}, text that holds { or } needs quotes: {method: GET, path: "/guides/{id}"}'
+)
 
 
 @pytest.fixture
@@ -109,6 +113,7 @@ def test_all_duplicate_keys_are_told_with_both_lines(written):
         (b"a: 1\nb: \xff\n", "some.yaml:2: is not UTF-8 (byte 0xff)"),
         ("a: 1\n b: 2\n", "some.yaml:2: is not YAML: mapping values are not allowed in this context"),
         ("a: [1\n", "some.yaml:2: is not YAML: while parsing a flow sequence, did not find expected ',' or ']'"),
+        ("a: {b: /{c}}\n", f"some.yaml:1: is not YAML: {_FLOW}"),
         ("a: @b\n", f"some.yaml:1: is not YAML: {_SCANNING}, found character that cannot start any token"),
         ("a: \x07\n", "some.yaml:1: is not YAML: control characters are not allowed"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from edge_world import chunked, request
 from path_world import FakeReply, eventually
 
-from gateway.edge.body import WireBody
+from gateway.edge.body import Budget, WireBody
 from gateway.errors import BodyTooLarge, RequestTimeout
 from gateway.exchange import Exchange
 from gateway.policy import Entrance, Policy
@@ -106,7 +106,7 @@ class Payload:
 async def test_a_body_has_to_come_at_a_least_rate_after_five_seconds(seconds, received, ended):
     payload = Payload()
     exchange = Exchange("0" * 32, 0.0, "192.0.2.1")
-    body = WireBody(payload, None, exchange, lambda: None, 30.0, 240, clock=lambda: 100.0)
+    body = WireBody(payload, None, exchange, Budget(100), lambda: None, 30.0, 240, clock=lambda: 100.0)
     body.admit(10)
     body.expire(10**6)
     assert payload.error is None, "nobody has asked for it yet"
@@ -117,9 +117,23 @@ async def test_a_body_has_to_come_at_a_least_rate_after_five_seconds(seconds, re
 
 
 async def test_a_body_without_admission_may_not_have_a_byte():
-    body = WireBody(Payload(), 1, Exchange("0" * 32, 0.0, ""), lambda: None, 30.0, 240)
+    body = WireBody(Payload(), 1, Exchange("0" * 32, 0.0, ""), Budget(100), lambda: None, 30.0, 240)
     with pytest.raises(BodyTooLarge):
         body.admit(0)
+
+
+async def test_bodies_held_whole_share_one_budget(make_edge):
+    """What cannot be held is refused with 503, and its room is free again when a request is over."""
+    edge = await make_edge(buffered=1000)
+    edge.system.gate = asyncio.Event()
+    first = await (await edge.wire()).send(request("POST /forms", "Content-Length: 800", body=b"x" * 800))
+    await edge.system.until(1)
+    second = await edge.ask(request("POST /forms", "Content-Length: 800", body=b"x" * 800))
+    assert (second.status, second.problem["code"]) == (503, "overloaded")
+    edge.system.gate.set()
+    assert (await first.answer()).status == 200
+    assert (await edge.ask(request("POST /forms", "Content-Length: 800", body=b"x" * 800))).status == 200
+    assert edge.server.budget.held == 0
 
 
 async def test_a_client_that_does_not_read_is_dropped(make_edge):

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import msgspec
+import pytest
 from forward_world import System, Trip
 
+from gateway.errors import UpstreamUnavailable
 from gateway.forward.direct import DirectForwarder
 from gateway.model import NO_BODY, Inbound, Item, Kind, Outbound, Principal, Visit
 
@@ -57,9 +60,27 @@ async def test_nobody_is_asserted_where_nobody_asks_or_nobody_is_told(system: Sy
 
 
 async def test_an_upgrade_is_asked_for(system: System, trip: Trip) -> None:
-    async with DirectForwarder(trip.upstream, None).send(_outbound(upgrade="websocket")) as reply:
+    asked = msgspec.structs.replace(_outbound(upgrade="websocket"), upgrade="websocket")
+    async with DirectForwarder(trip.upstream, None).send(asked) as reply:
         assert None is reply.tunnel
     assert b"\r\nupgrade: websocket\r\n" in system.heads[0]
+
+
+async def test_where_the_item_lets_none_through_no_upgrade_is_asked_for(system: System, trip: Trip) -> None:
+    async with DirectForwarder(trip.upstream, None).send(_outbound(upgrade="websocket")):
+        assert b"upgrade" not in system.heads[0]
+
+
+async def test_only_so_many_tunnels_are_open_at_once(system: System, trip: Trip) -> None:
+    """Whoever opens many must not take the connections of those who ask for something else."""
+    forwarder = DirectForwarder(trip.upstream, None, tunnels=1)
+    asked = msgspec.structs.replace(_outbound(upgrade="websocket"), upgrade="websocket")
+    async with forwarder.send(asked):
+        with pytest.raises(UpstreamUnavailable):
+            await forwarder.send(asked).__aenter__()
+        async with forwarder.send(_outbound()) as reply:
+            assert reply.status == 200
+    assert forwarder.tunnels == 0
 
 
 async def test_it_starts_while_the_system_is_down_and_stops_twice() -> None:

@@ -10,6 +10,8 @@ import time
 import pytest
 from sandbox_world import DEADLINE, Launched, free_base, runs
 
+from sandbox.furnishing import furnish
+from sandbox.places import Places
 from sandbox.welcome import commands
 
 
@@ -25,7 +27,17 @@ def test_a_port_in_use_is_named_with_a_way_out():
         ended = launch("--base-port", str(base))
     assert ended.returncode == 2
     assert f"port {base + 20} (province) is in use" in ended.stderr
-    assert "--base-port" in ended.stderr
+    other = base + 1000
+    assert f"make run RUN='--base-port {other}' (tongguan sandbox --base-port {other})" in ended.stderr
+    assert "端口被占用" in ended.stderr
+
+
+def test_a_folder_of_another_base_port_is_left_alone(tmp_path):
+    """Exit code 2: its files, which stay as they are, name other ports."""
+    furnish(Places(12000, tmp_path / "sandbox"))
+    ended = launch("--base-port", "12100", "--dir", str(tmp_path / "sandbox"))
+    assert ended.returncode == 2
+    assert "does not listen on 127.0.0.1:12100" in ended.stderr
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
@@ -77,9 +89,25 @@ def test_ctrl_c_ends_every_process_and_removes_the_folder(tmp_path):
     pids = launched.children()
     [folder] = {line.split()[2] for line in launched.said.read_text().splitlines() if "configuration" in line}
     assert len(pids) == 7
+    assert "to keep them: make run RUN='--dir ./my-sandbox'" in launched.said.read_text()
     assert launched.stop(signal.SIGINT) == 0
     assert not [name for name, pid in pids.items() if runs(pid)]
     assert not os.path.exists(folder)
+
+
+def test_a_saved_change_is_told_in_the_terminal(tmp_path):
+    """A mistake with its place, and that nothing changed; then that all is well; the folder is there afterwards."""
+    launched = Launched(tmp_path, "--dir", str(tmp_path / "sandbox")).ready()
+    items = launched.places.edge / "items"
+    mine, guides = items / "mine.yaml", items / "assistant.yaml"
+    mine.write_text("nonsense: [1\n")
+    launched.wait_until_said("✗ items/mine.yaml:2")
+    launched.wait_until_said("the last good one stays)")
+    mine.unlink()
+    guides.write_text(guides.read_text().replace("channels: [web, app]", "channels: [app]", 1))
+    launched.wait_until_said("✓ generation 2")
+    assert launched.stop() == 0
+    assert "channels: [app]" in guides.read_text()
 
 
 def test_a_process_that_dies_ends_the_sandbox_with_a_sentence(tmp_path):

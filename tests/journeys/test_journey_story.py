@@ -51,7 +51,7 @@ async def test_without_a_sandbox_the_tour_says_how_to_start_one():
     """Exit code 1 and a sentence."""
     code, out, _ = await run_tour("--base-port", "1025")
     assert code == 1
-    assert "start it with: tongguan sandbox --base-port 1025" in out
+    assert "start it with: tongguan sandbox --base-port 1025 或 or: make run RUN='--base-port 1025'" in out
 
 
 async def test_on_a_terminal_the_tour_has_colours(sandbox):

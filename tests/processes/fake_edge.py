@@ -25,7 +25,7 @@ class FakeEdge:
         self.in_flight: set[asyncio.Task[None]] = set()
         self.servers: list[asyncio.Server] = []
 
-    async def prepare(self, snapshot: bytes, generation: int) -> None:
+    async def prepare(self, snapshot: bytes, generation: int, revision: str) -> None:
         policy = json.loads(snapshot)
         if policy.get("refuse") in ("all", self.number):
             raise ConfigurationError([f"policy.json:1 rule: {policy['rule']!r} is not allowed"])

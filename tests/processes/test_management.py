@@ -1,5 +1,8 @@
 """The management listener answers about everything that runs, to programs on this machine and nobody else."""
 
+import asyncio
+import json
+
 
 async def test_the_management_listener_tells_how_the_gateway_is(gateway, tmp_path):
     """Status, metrics and readiness over a Unix socket that only its owner may use."""
@@ -55,3 +58,64 @@ async def test_a_management_address_that_others_can_reach_is_refused(gateway):
     assert await gateway.ended() == 2
     await gateway.listening
     assert "127.0.0.1, [::1] or unix:/path" in "".join(gateway.lines)
+
+
+async def exchange(gateway, request):
+    """Send bytes on a connection of their own; gives status line with fields, and the body."""
+    host, _, port = gateway.management.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request)
+    async with asyncio.timeout(5):
+        head, _, body = (await reader.read()).decode("latin-1").partition("\r\n\r\n")
+    writer.close()
+    return head, body
+
+
+async def test_what_a_web_page_could_send_is_refused(gateway):
+    """Names that only begin like loopback, targets with a host of their own, and cross-site POSTs."""
+    await (await gateway.start()).ready()
+
+    async def refusal(*head):
+        request = "\r\n".join([*head, "Connection: close", "", ""]).encode()
+        answered, body = await exchange(gateway, request)
+        assert "server:" not in answered.lower()
+        return int(answered.split(" ")[1]), json.loads(body).get("code")
+
+    for host in (
+        "[::1].evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "localhost:1:2",
+        "a@[::1]",
+        "",
+    ):
+        assert await refusal("GET /status HTTP/1.1", f"Host: {host}") == (421, "host-unknown"), host
+    for host in ("localhost", "LOCALHOST:8081", "127.0.0.1:1", "127.0.0.2", "[::1]", "[::1]:8081"):
+        assert await refusal("GET /livez HTTP/1.1", f"Host: {host}") == (200, None), host
+    target = "GET http://localhost/status HTTP/1.1"
+    assert await refusal(target, "Host: localhost") == (400, "target-refused")
+    for site, expected in (("cross-site", 403), ("same-site", 403), ("none", 200), ("same-origin", 200)):
+        answered = await refusal("POST /records/reopen HTTP/1.1", "Host: localhost", f"Sec-Fetch-Site: {site}")
+        assert answered[0] == expected, site
+
+
+async def test_a_revocation_that_names_a_key_twice_is_refused(gateway):
+    """Whoever wrote it meant two tokens, and only one would be withdrawn."""
+    await (await gateway.start()).ready()
+    status, body = await gateway.manage("/revocations", "POST", data='{"jti": "a", "jti": "b"}')
+    assert (status, body["code"]) == (400, "revocation-malformed")
+    status, body = await gateway.manage("/revocations", "POST", data="x" * (65 << 10))
+    assert (status, body["code"]) == (413, "request-entity-too-large")
+
+
+async def test_bytes_that_are_no_request_are_neither_repeated_nor_logged(gateway):
+    """400 without the bytes, no `Server`, and no line in the log: it is no error of ours."""
+    await (await gateway.start()).ready()
+    before = len(gateway.lines)
+    for request in (b"GET /secret-bytes HTTP/9.x\r\n\r\n", b"\x16\x03\x01secret-bytes\r\n\r\n"):
+        head, body = await exchange(gateway, request)
+        assert head.split(" ")[1] == "400"
+        assert "server:" not in head.lower()
+        assert "secret-bytes" not in body
+        assert json.loads(body)["code"] == "bad-request"
+    assert gateway.lines[before:] == []

@@ -1,6 +1,7 @@
 """SIGTERM lets requests finish; a second one does not wait."""
 
 import asyncio
+import os
 import signal
 import time
 
@@ -48,3 +49,14 @@ async def test_a_second_sigterm_ends_everything_at_once(gateway):
     assert time.monotonic() - began < 3.0
     await asyncio.wait({asked})
     assert asked.exception() is not None
+
+
+async def test_a_stop_signal_for_the_whole_process_group_is_no_error(gateway):
+    """Workers that were told as well end by themselves: a line for information, none that wakes anybody."""
+    await (await gateway.start()).ready()
+    workers = [worker["pid"] for worker in (await gateway.status())["workers"]]
+    for pid in (*workers, gateway.pid):
+        os.kill(pid, signal.SIGTERM)
+    assert await gateway.ended() == 0
+    await gateway.listening
+    assert "did not drain" not in "".join(gateway.lines)

@@ -48,6 +48,7 @@ def make_exchange(step: float = 0.001, forward: float | None = None, **changes: 
     exchange.verdicts = [("province-jwt", "remembered"), ("assurance", "allow")]
     exchange.status, exchange.received, exchange.sent = 200, 10, 1024
     exchange.outcome, exchange.attempt, exchange.generation = "delivered", 1, 5
+    exchange.revision = "8d1f02d7a6b3"
     for stage in list(Stage)[1:]:
         clock.now += step if exchange.stage is not Stage.FORWARD or forward is None else forward
         exchange.enter(stage)

@@ -59,11 +59,13 @@ def test_every_sandbox_has_keys_of_its_own(places, tmp_path):
     assert outer.read_text() == inner.read_text()
 
 
-def test_what_was_edited_in_an_earlier_run_is_written_anew(places):
-    """The same directory can be used again, and begins from the templates."""
-    places.gateway_yaml.write_text("spoilt: true")
+def test_what_was_edited_in_an_earlier_run_stays(places):
+    """The same directory can be used again with what somebody has made of it; a file that is gone is written anew."""
+    edited = places.gateway_yaml.read_text().replace("drain: 5s", "drain: 7s")
+    places.gateway_yaml.write_text(edited)
+    (places.edge / "policy.yaml").unlink()
     furnish(places)
-    assert load(places.gateway_yaml).settings.department == "dept-hrss"
+    assert load(places.gateway_yaml).settings.drain == 7.0
 
 
 def test_any_name_of_a_folder_will_do(tmp_path):

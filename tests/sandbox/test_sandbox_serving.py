@@ -8,6 +8,15 @@ import aiohttp
 import jwt
 import pytest
 
+from sandbox.serving import json_response
+
+
+def test_json_is_for_people_too():
+    """Chinese as it is and a line's end; a raw byte of a header field stays JSON."""
+    answer = json_response({"title": "社保", "raw": "\udce4"}, status=201)
+    assert (answer.status, answer.body) == (201, '{"title": "社保", "raw": "\\udce4"}\n'.encode())
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+
 
 async def ready_address(process):
     async with asyncio.timeout(20):

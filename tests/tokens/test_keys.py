@@ -156,8 +156,15 @@ async def test_a_kid_published_after_it_was_unknown_is_found_in_the_next_set(wor
 
 async def test_the_memory_of_unknown_kids_is_bounded(world):
     for number in range(MOST_UNKNOWN + 100):
-        await world.keys.find(f"unknown-{number}")
+        world.keys._remember_unknown(f"unknown-{number}")
     assert len(world.keys._unknown) == MOST_UNKNOWN
+
+
+async def test_a_kid_that_could_not_be_asked_about_is_not_remembered_as_unknown(world):
+    """Somebody's junk used up the fetch; a key that is new meanwhile is found as soon as the pause is over."""
+    await world.keys.find("junk")
+    assert await world.keys.find("new") is None
+    assert set(world.keys._unknown) == {"junk"}
 
 
 async def test_an_unknown_kid_while_the_issuer_is_down_is_no_verdict(world):
