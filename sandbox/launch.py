@@ -122,9 +122,7 @@ def check_places(places: Places) -> None:
         raise CannotStartError(f"the path {directory} is too long for a Unix socket; choose a shorter one with --dir")
     if directory.is_dir() and any(directory.iterdir()) and not places.gateway_yaml.is_file():
         raise CannotStartError(f"{directory} holds something else already; choose an empty folder with --dir")
-    if places.gateway_yaml.is_file() and f"127.0.0.1:{places.base}\n" not in places.gateway_yaml.read_text(
-        "utf-8", "replace"
-    ):
+    if places.gateway_yaml.is_file() and not _listens_at_base(places):
         raise CannotStartError(
             f"{places.gateway_yaml} does not listen on 127.0.0.1:{places.base}; name the --base-port that stands there,"
             " or choose another folder with --dir 端口与该目录的配置不符，请用原端口或另选目录"
@@ -138,6 +136,10 @@ def check_places(places: Places) -> None:
             f" or choose other ports: make run RUN='--base-port {other}' (tongguan sandbox --base-port {other})"
             f"\n端口被占用：请停止占用的程序，或换用其他端口： make run RUN='--base-port {other}'"
         )
+
+
+def _listens_at_base(places: Places) -> bool:
+    return f"127.0.0.1:{places.base}\n" in places.gateway_yaml.read_text("utf-8", "replace")
 
 
 def _furnish(places: Places) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from bench.contestants.launcher import Shape
@@ -60,7 +60,7 @@ def write_edge(shape: Shape, world: World, directory: Path, port: int, managemen
         ferry: where the gatekeeper listens; unused by a direct shape.
     """
     (directory / "items").mkdir(exist_ok=True)
-    key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key = generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (directory / "identity.pem").write_bytes(key)
     (directory / "pseudonym.key").write_text(secrets.token_hex(32))
     (directory / "ferry.key").write_text(secrets.token_hex(32))

@@ -3,13 +3,18 @@
 The rules that do stop a configuration are in static_rules.py, part_rules.py and policy_rules.py.
 """
 
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import SecretStr
 
 from gateway.configuration.catalogue import Catalogue, Finding
-from gateway.configuration.problems import Placed, Problems
+from gateway.configuration.part_rules import secret_places
+from gateway.configuration.parts import import_part, part_config
+from gateway.configuration.problems import Placed, Problems, reach
+from gateway.configuration.yaml_source import Where
 from gateway.settings import ChannelSettings, FerrySettings, StaticSettings
 from gateway.units import Address
 
@@ -40,6 +45,8 @@ def audit(static: StaticSettings, source: Placed, catalogue: Catalogue) -> Itera
         yield from _advise(number, severity, find(static), source)
     for number, (severity, look) in _OF_POLICY.items():
         yield from _advise(number, severity, look(static, catalogue), catalogue.source)
+    for places, of in ((secret_places(static), source), (_secrets_of(catalogue), catalogue.source)):
+        yield from _advise("TG10", "medium", _readable_secrets(places, of), of)
 
 
 def _advise(
@@ -125,6 +132,31 @@ def _unused(_: StaticSettings, catalogue: Catalogue) -> Iterator[Finding]:
         for entry in getattr(catalogue, key):
             if entry.value.name not in names:
                 yield entry.where, f"{entry.value.name!r} is used by no item"
+
+
+def _secrets_of(catalogue: Catalogue) -> Iterator[Where]:
+    for system in catalogue.systems:
+        yield from secret_places(system.value, system.where)
+    for _, part in catalogue.parts():
+        config = part_config(import_part(part.value.use), part.value.config)
+        yield from secret_places(config, (*part.where, "config"))
+
+
+def _readable_secrets(places: Iterable[Where], source: Placed) -> Iterator[Finding]:
+    for where in places:
+        document, inner = source.place(where)
+        said = reach(document.data, inner)
+        if isinstance(said, dict) and "$file" in said:
+            mode = _mode(document.path.parent / said["$file"])
+            if mode & stat.S_IROTH:
+                yield where, f"{said['$file']} can be read by everybody (mode {mode & 0o777:o}); chmod o-r"
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except OSError:  # replaced just now: it was read a moment ago
+        return 0
 
 
 _OF_STATIC: dict[str, tuple[Literal["high", "medium", "low"], Callable[[StaticSettings], Iterator[Finding]]]] = {

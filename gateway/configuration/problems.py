@@ -12,6 +12,8 @@ from gateway.errors import ConfigurationError
 
 MOST_TOLD = 100
 """Problems that are listed; nobody reads more at once."""
+LONGEST_TEXT = 600
+"""Characters of a sentence or a place: values in a broken file may have a million."""
 
 
 class Placed(Protocol):
@@ -47,9 +49,9 @@ class Problems:
         if settles:
             self._settled.add((document.shown, where))
         line = document.line(where)
-        path = f" {written(where)}" if where else ""
+        path = f" {_shortened(written(where))}" if where else ""
         text = " ".join(text.splitlines())  # an import error's text, for one, may have several lines
-        self._note(document.shown, line, f"{document.shown}:{line}{path}: {text}")
+        self._note(document.shown, line, f"{document.shown}:{line}{path}: {_shortened(text)}")
 
     def at(self, source: Placed, where: Where, text: str, *, settles: bool = False) -> None:
         """Note a problem with one value of a source that may be spread over several files."""
@@ -74,6 +76,12 @@ class Problems:
         found = list(dict.fromkeys(text for *_, text in sorted(self._found)))
         more = len(found[MOST_TOLD:]) + self._uncounted
         return [*found[:MOST_TOLD], f"and {more} more"] if more else found
+
+
+def _shortened(text: str) -> str:
+    """Without the middle of what is too long: the place and the remedy stand at the ends."""
+    half = LONGEST_TEXT // 2
+    return text if len(text) <= LONGEST_TEXT else f"{text[:half]}…{text[-half:]}"
 
 
 def written(where: Iterable[str | int]) -> str:

@@ -1,8 +1,10 @@
 """The files of a configuration, read on after a problem so that all are found. loading.py says what they mean."""
 
+import os
+import sys
 from bisect import bisect_right
-from glob import has_magic, iglob
-from itertools import accumulate, islice
+from glob import glob, has_magic
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,8 @@ from gateway.configuration.references import Source
 from gateway.configuration.yaml_source import Document, Where, read_yaml
 from gateway.errors import ConfigurationError
 
-MOST_INCLUDED = 10_000
-"""Files that one pattern may match; one that runs away (`/**`) is stopped there."""
+MOST_LOOKED_AT = 10_000
+"""Files that one pattern may look at; one that runs away (`/**`) is stopped there."""
 
 
 class PolicySource:
@@ -105,11 +107,10 @@ class Files:
         folder = main.document.path.parent
         if not has_magic(pattern):
             return [folder / pattern]
-        names = list(islice(iglob(pattern, root_dir=folder, recursive=True), MOST_INCLUDED + 1))
-        if len(names) > MOST_INCLUDED:
-            self._problems.at(main, ("include", index), f"{pattern!r} matches more than {MOST_INCLUDED} files")
+        if _runs_away(folder, Path(pattern).parts):
+            self._problems.at(main, ("include", index), f"{pattern!r} looks at more than {MOST_LOOKED_AT} files")
             return []
-        files = [folder / name for name in sorted(names)]
+        files = [folder / name for name in sorted(glob(pattern, root_dir=folder, recursive=True))]
         if not files:
             self._problems.at(main, ("include", index), f"{pattern!r} matches no file")
         return files
@@ -124,3 +125,18 @@ class Files:
         if not isinstance(source.data.get("items"), list):
             self._problems.at(source, ("items",), "should be a list")
         return source
+
+
+def _runs_away(folder: Path, steps: tuple[str, ...]) -> bool:
+    """Tell whether a pattern has too many files below the folders that it names outright."""
+    named = list(takewhile(lambda step: not has_magic(step), steps))
+    base = folder.joinpath(*named)
+    levels = sys.maxsize if "**" in steps else len(steps) - len(named)
+    seen = 0
+    for place, folders, files in os.walk(base, followlinks=True):  # as glob does
+        seen += len(folders) + len(files)
+        if seen > MOST_LOOKED_AT:
+            return True
+        inner = len(Path(place).relative_to(base).parts) + 1 < levels
+        folders[:] = [name for name in folders if inner and not name.startswith(".")]
+    return False

@@ -123,10 +123,11 @@ class Worker:
             return
         if self._draining is not None:
             self._draining.cancel()
-        self._draining = draining = asyncio.create_task(self._edge.drain(seconds))
-        await asyncio.wait({draining})
-        if not draining.cancelled():
-            draining.result()
+        self._draining = asyncio.create_task(self._edge.drain(seconds))
+        while not self._draining.done():  # a further call replaces it: who called first waits for that one, too
+            await asyncio.wait({self._draining})
+        if not self._draining.cancelled():
+            self._draining.result()
 
     async def leave(self, link: Link) -> None:
         """Drain and end, because this process alone was told to (SIGTERM)."""

@@ -53,3 +53,14 @@ def test_a_policy_without_items_is_told(world):
     world.write("policy.yaml", text.partition("items:")[0])
 
     assert "TG09 low policy.yaml:1 items: is empty: every request is answered 404" in advice(world)
+
+
+def test_a_secret_that_everybody_can_read_is_told(world):
+    (world.folder / "identity.pem").chmod(0o644)
+    world.write_secret("ferry.key", "k" * 32, mode=0o604)
+    world.edit("policy.yaml", "{$env: TEST_FERRY_KEY}", "{$file: ferry.key}")
+
+    assert advice(world) == [
+        "TG10 medium gateway.yaml:9 identity.key: identity.pem can be read by everybody (mode 644); chmod o-r",
+        "TG10 medium policy.yaml:21 systems[1].key: ferry.key can be read by everybody (mode 604); chmod o-r",
+    ]

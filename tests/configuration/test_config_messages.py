@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from gateway.configuration.loading import load
-from gateway.configuration.sources import MOST_INCLUDED
+from gateway.configuration.sources import MOST_LOOKED_AT
 from gateway.errors import ConfigurationError
 
 MISTAKES = yaml.safe_load(Path(__file__).with_name("mistakes.yaml").read_bytes())
@@ -148,13 +148,14 @@ def test_of_very_many_problems_the_first_are_told_and_how_many_more_there_are(wo
     assert problems[-1] == "and 29900 more"
 
 
-def test_a_pattern_that_runs_away_is_stopped(world):
+@pytest.mark.parametrize("pattern", ["many/*", "**/none.yaml", "*/*.yaml"])
+def test_a_pattern_that_runs_away_is_stopped(world, pattern):
     (world.folder / "many").mkdir()
-    for number in range(MOST_INCLUDED + 1):
+    for number in range(MOST_LOOKED_AT + 1):
         (world.folder / "many" / str(number)).touch()
-    world.edit("policy.yaml", "client_rate", "include: ['many/*']\nclient_rate")
+    world.edit("policy.yaml", "client_rate", f"include: ['{pattern}']\nclient_rate")
 
-    assert world.problems() == [f"policy.yaml:1 include[0]: 'many/*' matches more than {MOST_INCLUDED} files"]
+    assert world.problems() == [f"policy.yaml:1 include[0]: {pattern!r} looks at more than {MOST_LOOKED_AT} files"]
 
 
 def test_policy_yaml_in_place_of_gateway_yaml_is_told_in_one_line(world):
@@ -162,3 +163,11 @@ def test_policy_yaml_in_place_of_gateway_yaml_is_told_in_one_line(world):
         load(world.folder / "policy.yaml")
 
     assert caught.value.problems == [f"{world.folder}/policy.yaml: this looks like policy.yaml; check its gateway.yaml"]
+
+
+def test_a_value_of_any_length_makes_a_line_that_can_be_read(world):
+    world.edit("policy.yaml", "30/minute", "x" * 100_000)
+
+    [problem] = world.problems()
+    assert len(problem) < 700
+    assert problem.endswith("is no rate; write how many per second, minute, hour or day: 30/minute")

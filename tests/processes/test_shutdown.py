@@ -52,11 +52,13 @@ async def test_a_second_sigterm_ends_everything_at_once(gateway):
 
 
 async def test_a_stop_signal_for_the_whole_process_group_is_no_error(gateway):
-    """Workers that were told as well end by themselves: a line for information, none that wakes anybody."""
-    await (await gateway.start()).ready()
-    workers = [worker["pid"] for worker in (await gateway.status())["workers"]]
-    for pid in (*workers, gateway.pid):
+    """Workers that were told as well finish what is under way, and no line wakes anybody."""
+    await (await gateway.start(workers=1)).ready()
+    asked = asyncio.create_task(gateway.ask("/wait/2"))
+    status = await gateway.until(lambda status: status["workers"][0].get("in_flight") == 1)
+    for pid in (status["workers"][0]["pid"], gateway.pid):
         os.kill(pid, signal.SIGTERM)
+    assert (await asked)["rule"] == "first"
     assert await gateway.ended() == 0
     await gateway.listening
     assert "did not drain" not in "".join(gateway.lines)
