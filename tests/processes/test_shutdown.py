@@ -51,7 +51,7 @@ async def test_a_second_sigterm_ends_everything_at_once(gateway):
     assert asked.exception() is not None
 
 
-async def test_a_stop_signal_for_the_whole_process_group_is_no_error(gateway):
+async def test_a_stop_signal_for_the_whole_process_group_cuts_nothing_off(gateway):
     """Workers that were told as well finish what is under way, and no line wakes anybody."""
     await (await gateway.start(workers=1)).ready()
     asked = asyncio.create_task(gateway.ask("/wait/2"))
