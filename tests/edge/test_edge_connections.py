@@ -312,3 +312,26 @@ async def test_events_reach_a_client_until_it_leaves(edge):
     edge.system.answers(streamed(*(b"data: %d\n\n" % number for number in range(5))))
     answer = await edge.ask(request())
     assert answer.body.count(b"data:") == 5
+
+
+async def test_two_spaces_in_a_body_or_a_field_are_no_request_line(edge):
+    """The check for odd request lines looks at lines, not at whatever stands in the same packet."""
+    edge.system.gate = asyncio.Event()
+    wire = await (await edge.wire()).send(request())
+    await edge.system.until(1)
+    raw = request("POST /forms", "User-Agent: two  spaces", "Content-Length: 4", body=b"a  b")
+    await wire.send(raw[:-6])
+    await asyncio.sleep(0)
+    await wire.send(raw[-6:])
+    edge.system.gate.set()
+    assert [(await wire.answer()).status for _ in range(2)] == [200, 200]
+
+
+async def test_a_silent_tunnel_is_ended(make_edge):
+    """A WebSocket that nobody uses must not hold its place for ever."""
+    edge = await make_edge(tunnel_idle=0.15)
+    tunnel = FakeTunnel()
+    edge.system.answers(FakeReply(101, [], None, tunnel=tunnel))
+    wire = await (await edge.wire()).send(request("GET /chat", *UPGRADE))
+    assert (await wire.answer()).status == 101
+    await eventually(lambda: not edge.server.connections)

@@ -204,3 +204,33 @@ def test_multipart_goes_through_the_whole_inspection():
 def test_a_header_field_that_is_not_well_formed_is_blocked(field):
     with pytest.raises(Blocked):
         check_fields([field])
+
+
+@pytest.mark.parametrize("head", [
+    (b'Content-Type: text/plain\nContent-Disposition: form-data; name="f"; filename="a.exe"\r\n'
+    b'Content-Disposition: form-data; name="f"'),
+    b'Content-Disposition: form-data; name="f"\r\nContent-Type: text/plain\n',
+    b'Content-Disposition: form-data; name="f"\r\nContent-Type: text/plain\x0b',
+    b'Content-Disposition: form-data; name="f\x00"',
+    b'Content-Disposition: form-data; name="f"; filename="\x1b[2Ja.pdf"',
+    'Content-Disposition: form-data; name="f"; filename="a\u202efdp.pdf"'.encode(),
+    b'Content-Disposition: form-data; name="_charset_"',
+    b'Content-Disposition: form-data; name="f"\r\nContent-Type: nonsense',
+])  # fmt: skip
+def test_a_part_head_that_somebody_else_could_read_differently_is_blocked(head):
+    """A bare line feed ends a line for many parsers: what follows it would be a field that was never inspected."""
+    with pytest.raises(Blocked):
+        check_multipart(form(head + b"\r\n\r\n" + PDF), "frontier", frozenset({"pdf"}))
+
+
+@pytest.mark.parametrize("body", [
+    b"[" + b"0," * 100_001 + b"0]", b'"' + b"x" * (1 << 20) + b'"', b'{"a": "\\ud800"}', b'{"a": "\\udc00\\ud800"}',
+], ids=["too many values", "too large", "half a pair", "a pair the wrong way round"])  # fmt: skip
+def test_json_that_would_hold_up_the_unit_or_is_no_text_is_blocked(body):
+    with pytest.raises(Blocked):
+        check_json(body)
+
+
+@pytest.mark.parametrize("body", [b'{"a": "\\ud83d\\ude00"}', b'{"a": "\\\\ud800"}'], ids=["a pair", "a backslash"])
+def test_json_with_whole_surrogate_pairs_passes(body):
+    check_json(body)
