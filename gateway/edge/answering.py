@@ -6,6 +6,7 @@ aiohttp on one side, our nouns on the other. connection.py is the rest: bytes in
 import asyncio
 import socket
 import struct
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from aiohttp.http_exceptions import HttpProcessingError, InvalidHeader, InvalidURLError, LineTooLong
@@ -206,9 +207,9 @@ class Answering(RequestHandler):
         if self._wire is None:
             raise ClientGone("the client left during the answer")
 
+    @abstractmethod
     async def switch(self, exchange: Exchange, reply: Reply, tunnel: Tunnel) -> None:
         """Hand bytes to and fro until either side ends; connection.py does it."""
-        raise NotImplementedError
 
     def _abort(self) -> None:
         """Reset the connection: also an answer whose end is the connection's end must not look complete."""
