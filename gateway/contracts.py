@@ -7,7 +7,7 @@ plugins/example.py is one, complete.
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -15,6 +15,7 @@ import msgspec
 import structlog
 from pydantic import BaseModel, ConfigDict
 
+from gateway.crypto import CryptoProvider, chosen_provider
 from gateway.model import Credential, Decision, Inbound, Outbound, Principal, Reply, Visit
 
 
@@ -27,11 +28,109 @@ class Settings(BaseModel):
 class OnceStore(Protocol):
     """Remembers what has been used, so that it cannot be used again (nonces, signatures, tickets)."""
 
+    @property
+    def unknown_before(self) -> float:
+        """Unix seconds: what was used before then may have been forgotten (a restart, or the store lost its content).
+
+        Whoever accepts what is signed with a time refuses what was signed earlier than this. It is read after
+        `first_use`, which may have found the loss just then.
+        """
+        ...
+
     async def first_use(self, key: bytes, seconds: float) -> bool:
         """Note the key for so many seconds; False when it was noted before.
 
         Raises:
             CannotDecide: the store is full or cannot be reached: nobody can say, so nobody passes.
+        """
+        ...
+
+
+class Store(OnceStore, Protocol):
+    """What the workers share for a while: in process for one worker, Redis for several (gateway/state/).
+
+    Keys and values are bytes that mean nothing to the store: whoever writes a value seals it first. Every method raises
+    StateUnavailable when the store is full or cannot be reached.
+    """
+
+    async def read(self, key: bytes) -> bytes | None:
+        """The value; None when there is none, or its time is over."""
+        ...
+
+    async def write(self, key: bytes, value: bytes, seconds: float, *, lists: Sequence[bytes] = ()) -> None:
+        """Keep a value for so many seconds, in place of an older one, and name its key in these lists."""
+        ...
+
+    async def replace(self, key: bytes, value: bytes, seconds: float) -> bool:
+        """Like `write`, but only while there is a value; False when it was dropped meanwhile, which stays so."""
+        ...
+
+    async def take(self, key: bytes) -> bytes | None:
+        """Read and drop in one step: of many that ask at once, one gets it."""
+        ...
+
+    async def drop(self, key: bytes) -> bool:
+        """Forget a value; False when there was none."""
+        ...
+
+    async def listed(self, name: bytes) -> list[bytes]:
+        """Keys named in a list whose values are still there."""
+        ...
+
+
+class Sessions(Protocol):
+    """Sign-in sessions, as far as parts may use them (identity/sessions.py)."""
+
+    @property
+    def cookie(self) -> str:
+        """Name of the cookie that holds a session's id."""
+        ...
+
+    @property
+    def remember(self) -> float:
+        """Seconds that what `find` said may be believed; that a session ended is told at once."""
+        ...
+
+    async def find(self, token: str) -> Principal | None:
+        """Whose session a marked session id or an own token stands for; None when it is neither.
+
+        Raises:
+            CredentialRejected: it stands for a session that has ended, or never was.
+            StateUnavailable: nobody can say now.
+        """
+        ...
+
+    def request_token(self, session: str) -> str:
+        """The synchronizer token that unsafe requests of a session (its id, without the mark) have to carry."""
+        ...
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A device that a signed-in person enrolled: it signs with a key of its own.
+
+    Attributes:
+        id: what it calls itself in requests.
+        algorithm: `ed25519`, `ecdsa-p256` or `sm2`; fixed at enrolment.
+        public_key: raw point or key, as docs/channels.md says.
+        issuer: whose person it belongs to.
+        subject: the person.
+    """
+
+    id: str
+    algorithm: str
+    public_key: bytes
+    issuer: str
+    subject: str
+
+
+class Devices(Protocol):
+    """Enrolled devices (ledger/)."""
+
+    async def find(self, id: str) -> Device | None:  # noqa: A002
+        """The device of this id; None when there is none any more.
+
+        Raises:
+            CannotDecide: nobody can say now.
         """
         ...
 
@@ -43,11 +142,13 @@ class HttpAnswer(msgspec.Struct, frozen=True):
         status: HTTP status code.
         content_type: media type in lower case, without parameters.
         body: at most the number of bytes that the caller allowed.
+        date: the other side's clock, Unix seconds, from its `Date` field; None when it said nothing readable.
     """
 
     status: int
     content_type: str
     body: bytes
+    date: float | None = None
 
 
 class Fetch(Protocol):
@@ -81,6 +182,9 @@ class PartContext(msgspec.Struct, frozen=True):
         clock: wall clock, Unix seconds.
         monotonic: for durations, seconds.
         log: the application log, bound to the part's name.
+        crypto: see CryptoProvider.
+        sessions: see Sessions; None where nobody signs in here.
+        devices: see Devices; None where there is no ledger.
     """
 
     name: str
@@ -89,6 +193,9 @@ class PartContext(msgspec.Struct, frozen=True):
     clock: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
     log: Any = msgspec.field(default_factory=structlog.get_logger)
+    crypto: CryptoProvider = msgspec.field(default_factory=chosen_provider)
+    sessions: Sessions | None = None
+    devices: Devices | None = None
 
 
 C = TypeVar("C", bound=Settings)
@@ -113,7 +220,11 @@ class Part(ABC, Generic[C]):
         """Let go of everything. Called once, after the last request that uses the part."""
 
     def status(self) -> dict[str, Any]:
-        """Plain data for operators. `breaker` (its state) and `key_age` (seconds) become metrics."""
+        """Plain data for operators.
+
+        These become metrics: `breaker` (its state), `key_age` (seconds) and `clock_offsets` (by peer, seconds that its
+        clock is ahead of ours; peers are named in the configuration).
+        """
         return {}
 
 
@@ -132,6 +243,7 @@ class Channel(Part[C]):
             ChannelRejected: it is this channel's request and its signature does not hold; 401, nobody else is asked.
             CredentialRejected: the signature holds, and what should be a token is none; 401.
             RequestMalformed: the request says two things where it may say one; 400.
+            CrossSite: a browser sent a session's cookie along for what may be another site's page; 403.
             CannotDecide: the check cannot be made now; 503.
         """
 
@@ -157,8 +269,16 @@ class Verifier(Part[C]):
 
         Raises:
             CredentialRejected: this verifier's kind, and bad; 401, the chain ends.
-            VerifierUnavailable: it cannot tell; 503, never 401 and never a pass.
+            VerifierUnavailable, StateUnavailable: it cannot tell; 503, never 401 and never a pass.
         """
+
+    async def refresh_keys(self) -> str | None:
+        """Fetch the issuer's keys now, at an operator's word (`tongguan keys refresh`).
+
+        Returns:
+            `fetched`, `failed` or `too-soon`; None where this verifier keeps no keys.
+        """
+        return None
 
 
 class Reauthorizer(Part[C]):

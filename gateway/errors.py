@@ -9,6 +9,7 @@
     │   ├── TargetTooLong           414
     │   ├── HeadersTooLarge         431
     │   └── ExpectationUnknown      417
+    ├── SignInMalformed             400  a step of signing in or out that cannot be taken
     ├── ItemUnknown                 404  nothing is configured there
     ├── MethodNotAllowed            405
     ├── Unauthenticated             401  no credential, or a bad one
@@ -18,16 +19,19 @@
     │   ├── TokenMissing            401
     │   └── CredentialRejected      401
     │       ├── TokenRevoked        401
-    │       └── IssuerUnknown       401
+    │       ├── IssuerUnknown       401
+    │       └── SignInRefused       401  the identity platform says no
     ├── StepUpRequired              401  a stronger login helps (RFC 9470)
     ├── Forbidden                   403  known, but refused
     │   ├── ChannelNotAllowed       403
     │   ├── AudienceNotAllowed      403
+    │   ├── CrossSite               403  another site's page may have sent it
     │   └── ContentBlocked          403  the inspection at the gatekeeper said no
     ├── Conflict                    409  something must be done first
     ├── RateLimited                 429
     ├── CannotDecide                503  we cannot tell whether this may pass, so it does not
     │   ├── VerifierUnavailable     503
+    │   ├── StateUnavailable        503  what the workers share cannot be reached
     │   ├── Overloaded              503
     │   └── Draining                503
     ├── Undelivered                 502  the business system did not answer as it should
@@ -55,6 +59,8 @@ class GatewayError(Exception):
         retry_after: seconds after which trying again makes sense; None leaves the header out.
         challenge: value of `WWW-Authenticate`; None leaves the header out.
         close: True when the connection cannot be used after this answer.
+        see_other: where a browser is sent instead (303); None answers with the error.
+        way: an address of ours where the person can do what is missing, shown with the error; None shows none.
     """
 
     status: ClassVar[int] = 500
@@ -63,6 +69,8 @@ class GatewayError(Exception):
     proxy_error: ClassVar[str | None] = None
     challenge: str | None = None
     close: bool = False
+    see_other: str | None = None
+    way: str | None = None
 
     def __init__(
         self,
@@ -79,6 +87,12 @@ class GatewayError(Exception):
             self.code = code
         if title is not None:
             self.title = title
+
+    def __copy__(self) -> "GatewayError":
+        """The same without its traceback, which holds the request: for whoever waits for the same answer."""
+        made = type(self).__new__(type(self), *self.args)
+        made.__dict__ |= self.__dict__
+        return made
 
 
 class RequestMalformed(GatewayError):
@@ -146,6 +160,17 @@ class ExpectationUnknown(RequestMalformed):
     status = 417
     code = "expectation-unknown"
     title = ("不支持请求中的 Expect 要求。", "The expectation of the request cannot be met.")
+
+
+class SignInMalformed(GatewayError):
+    """A step of signing in or out that cannot be taken as it was asked for; nothing was changed."""
+
+    status = 400
+    code = "sign-in-malformed"
+    title = (
+        "登录请求无效或已过期，请重新登录。",
+        "The sign-in request is not valid or has expired. Please start again.",
+    )
 
 
 class ItemUnknown(GatewayError):
@@ -232,6 +257,13 @@ class IssuerUnknown(CredentialRejected):
     code = "issuer-unknown"
 
 
+class SignInRefused(CredentialRejected):
+    """The identity platform, or a channel's, says no to a ticket or a code; or what it says does not hold."""
+
+    code = "sign-in-refused"
+    title = ("登录未成功，请重新登录。", "Signing in did not succeed. Please try again.")
+
+
 class StepUpRequired(GatewayError):
     """A stronger or fresher login would be accepted (RFC 9470 §3)."""
 
@@ -274,6 +306,16 @@ class AudienceNotAllowed(Forbidden):
 
     code = "audience-not-allowed"
     title = ("该事项不面向此类用户。", "This item is not meant for this kind of user.")
+
+
+class CrossSite(Forbidden):
+    """A request with a session cookie that may come from another site's page (CSRF)."""
+
+    code = "cross-site-request"
+    title = (
+        "请求来源校验未通过，请刷新页面后重试。",
+        "The request may come from another site. Reload the page and try again.",
+    )
 
 
 class ContentBlocked(Forbidden):
@@ -322,6 +364,12 @@ class VerifierUnavailable(CannotDecide):
         "统一身份认证平台暂时无法访问，请稍后再试。",
         "The identity platform cannot be reached. Please try again later.",
     )
+
+
+class StateUnavailable(CannotDecide):
+    """What the workers share (sessions, withdrawals, what was used once) cannot be reached now."""
+
+    code = "state-unavailable"
 
 
 class Overloaded(CannotDecide):

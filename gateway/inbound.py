@@ -23,7 +23,8 @@ from gateway.errors import (
 )
 from gateway.fields import PUBLIC_FIELD_NAME, nominated
 from gateway.model import NO_BODY, Body, Inbound
-from gateway.settings import LimitSettings, Network
+from gateway.settings import LimitSettings
+from gateway.units import Network
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 

@@ -6,7 +6,7 @@ stay out of `repr`. contracts.py says which part makes which of them.
 
 from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -80,6 +80,26 @@ class NoBody:
 NO_BODY = NoBody()
 
 
+class HeldBody:
+    """A body that is there already, such as one that a channel had to decrypt.
+
+    Args:
+        data: all of it.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self.length: int | None = len(data)
+        self._data = data
+
+    async def whole(self) -> bytes:
+        """All of it, at once."""
+        return self._data
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """One piece."""
+        yield self._data
+
+
 class Inbound(msgspec.Struct, frozen=True):
     """One well-formed request, as read from the wire and before anybody was asked about it.
 
@@ -120,11 +140,19 @@ class Credential(msgspec.Struct, frozen=True):
         channel: name of the channel that recognised the request.
         token: the person's token; None when the request carries none.
         client: id of the calling program (for example an access key); None where the channel knows none.
+        body: the request's body in the clear, where the channel had to decrypt it; None leaves the body as it came.
+        answer: what the channel itself answers, when the request is meant for it alone (a platform that tries our
+            address out): plain text, and nothing is forwarded. None for every other request.
+        owner: issuer and subject of the only person whose token may come along: whose device signed. The token's
+            person has to be that one, or act for the token's unit. None where anybody's token may come.
     """
 
     channel: str
     token: str | None = None
     client: str | None = None
+    body: Body | None = None
+    answer: str | None = None
+    owner: tuple[str, str] | None = None
 
     def __repr__(self) -> str:
         held = "no token" if self.token is None else f"token of {len(self.token)} characters"
@@ -146,6 +174,9 @@ class Principal(msgspec.Struct, frozen=True):
         session: the issuer's session (`sid`); None when it has none.
         token_id: the issuer's id of this token (`jti`); None when it has none.
         verifier: name of the verifier that said so.
+        version: counts changes of the person's profile at the issuer; 0 when the issuer does not say. What was
+            remembered of an older version no longer holds.
+        level: the issuer's own word for the assurance, as it came; None when it said nothing.
     """
 
     issuer: str
@@ -159,6 +190,30 @@ class Principal(msgspec.Struct, frozen=True):
     session: str | None = None
     token_id: str | None = None
     verifier: str = ""
+    version: int = 0
+    level: str | None = None
+
+
+LONGEST_LIFE = 86400.0
+"""Seconds that the longest token lives: so long a withdrawal is kept where nobody says less."""
+
+
+class Withdrawal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that no longer counts, although it may still look good.
+
+    Attributes:
+        kind: `sid` a session, `jti` a token, `sub` everything that a person or unit was given until then.
+        value: its id at the issuer.
+        at: Unix seconds of the withdrawal.
+        until: Unix seconds after which nothing that it concerns can hold any more.
+        issuer: whose id it is; None concerns that id of any issuer.
+    """
+
+    kind: Literal["sid", "jti", "sub"]
+    value: str
+    at: float
+    until: float
+    issuer: str | None = None
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -3,42 +3,17 @@
 `StaticSettings` needs a restart (listeners, stores, sinks); `PolicySettings` is reloaded live (who may do what).
 """
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, SecretStr, WithJsonSchema
+from pydantic import Field, SecretStr
 
 from gateway.contracts import Settings
 from gateway.model import Kind
-from gateway.units import AddressText, Duration, Rate, SinkText, Size
+from gateway.signin_settings import CryptoSettings, LoginSettings, RedisSettings, SessionSettings
+from gateway.units import AddressText, Duration, Name, Network, Rate, SinkText, Size
 
 SHORTEST_MAC_KEY = 32
 """Bytes of the key that both units of a ferry share (RFC 2104 §3: at least the digest's length)."""
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]  # $ in Rust and JSON Schema: the very end
-"""A name that other keys refer to."""
-
-
-def parse_network(value: object) -> IPv4Network | IPv6Network | str:
-    """Read `10.0.0.0/8`, `10.1.2.3`, `fd00::/8` or `unix`.
-
-    Raises:
-        ValueError: no such text.
-    """
-    if isinstance(value, IPv4Network | IPv6Network) or value == "unix":
-        return value
-    try:
-        return ip_network(value if isinstance(value, str) else "")
-    except ValueError:
-        raise ValueError(f"{value!r} is no network; write 10.0.0.0/8, fd00::/8 or unix") from None
-
-
-Network = Annotated[
-    IPv4Network | IPv6Network | Literal["unix"],
-    PlainValidator(parse_network),
-    WithJsonSchema({"type": "string", "examples": ["10.0.0.0/8", "unix"]}),
-]
-"""Addresses of peers."""
 
 
 class LimitSettings(Settings):
@@ -108,10 +83,17 @@ class StaticSettings(Settings):
     )
     unsafe_trust_everybody: bool = Field(False, description="allow 0.0.0.0/0 or ::/0 in trusted_proxies")
     policy: str = Field("policy.yaml", description="the reloadable file, beside this one")
-    state: Literal["memory"] = Field(
+    state: Literal["memory", "redis"] = Field(
         "memory",
-        description="where nonces and rate counters live; memory, the only store so far, serves one worker",
+        description="where sessions, withdrawals and what was used once live; memory serves one worker",
     )
+    redis: RedisSettings | None = Field(None, description="needed by `state: redis`")
+    ledger: str = Field(
+        "sqlite:///ledger.db",
+        description="database of what is kept: `sqlite:///FILE` (beside this file) or `postgresql://…`",
+    )
+    sessions: SessionSettings | None = Field(None, description="sign-in sessions; nobody signs in here when missing")
+    crypto: CryptoSettings = Field(CryptoSettings(), description="national cryptography")
     drain: Duration = Field(30.0, gt=0, description="how long requests in flight may finish after SIGTERM")
     limits: LimitSettings = Field(LimitSettings(), description="what one worker takes on")
     identity: IdentitySettings = Field(description="who the gateway is to business systems")
@@ -271,4 +253,5 @@ class PolicySettings(Settings):
     client_rate: Rate | None = Field(
         None, description="requests of one client (IPv4 address, IPv6 /64), whatever it asks for"
     )
+    login: LoginSettings | None = Field(None, description="signing in; needs `sessions` in gateway.yaml")
     items: tuple[ItemSettings, ...] = Field((), description="service items; what matches none is answered 404")

@@ -1,15 +1,15 @@
-"""Durations, sizes, rates, addresses, sinks as people write them. A number without a unit is refused, never guessed."""
+"""Durations, sizes, rates, addresses, networks, sinks as people write them. A number without a unit is refused."""
 
 import re
-from ipaddress import ip_address
-from typing import Annotated, Any
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d{1,15})(B|KiB|MiB|GiB)", re.ASCII)
+_SIZE = re.compile(r"(\d{1,18})(B|KiB|MiB|GiB)", re.ASCII)
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _RATE = re.compile(r"(\d{1,9})/(second|minute|hour|day)", re.ASCII)
 _TARGET = re.compile(
@@ -145,6 +145,20 @@ def _written(pattern: str, example: str) -> dict[str, Any]:
     return {"type": "string", "pattern": f"^{pattern}$", "examples": [example]}
 
 
+def parse_network(value: object) -> IPv4Network | IPv6Network | str:
+    """Read `10.0.0.0/8`, `10.1.2.3`, `fd00::/8` or `unix`.
+
+    Raises:
+        ValueError: no such text.
+    """
+    if isinstance(value, IPv4Network | IPv6Network) or value == "unix":
+        return value
+    try:
+        return ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError(f"{value!r} is no network; write 10.0.0.0/8, fd00::/8 or unix") from None
+
+
 Duration = Annotated[
     float,
     BeforeValidator(parse_duration),
@@ -176,3 +190,13 @@ SinkText = Annotated[
     str, AfterValidator(_checked_sink), WithJsonSchema(_written(r"(stdout|stderr|file:.+)", "file:/var/log/access.log"))
 ]
 """Where lines are written."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]  # $ in Rust and JSON Schema: the very end
+"""A name that other keys refer to."""
+
+Network = Annotated[
+    IPv4Network | IPv6Network | Literal["unix"],
+    PlainValidator(parse_network),
+    WithJsonSchema({"type": "string", "examples": ["10.0.0.0/8", "unix"]}),
+]
+"""Addresses of peers."""

@@ -1,8 +1,11 @@
 """What all tests share: a sandbox, programs that a test may need, and a mode in which nothing may be skipped."""
 
 import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
+from redis_world import running_redis
 from sandbox_world import Launched
 
 
@@ -48,3 +51,10 @@ def sandbox(tmp_path_factory):
         yield launched.ready()
     finally:
         launched.stop()
+
+
+@pytest.fixture
+def redis_server():
+    """A real Redis of this test's own; mark the test `needs("redis-server")`."""
+    with tempfile.TemporaryDirectory(prefix="tg-redis-") as folder, running_redis(Path(folder)) as server:
+        yield server

@@ -11,7 +11,8 @@ from yarl import URL
 
 from gateway.errors import HostUnknown, RequestMalformed
 from gateway.inbound import InboundReader
-from gateway.settings import LimitSettings, parse_network
+from gateway.settings import LimitSettings
+from gateway.units import parse_network
 
 
 def message(path="/guides/1", *fields, method="GET", version=HttpVersion11):

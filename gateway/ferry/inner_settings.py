@@ -13,9 +13,9 @@ from gateway.contracts import Settings
 from gateway.errors import ConfigurationError
 from gateway.ferry.inspection import ContentSettings
 from gateway.fields import check_listed
-from gateway.settings import SHORTEST_MAC_KEY, BreakerSettings, HealthSettings, Name
+from gateway.settings import SHORTEST_MAC_KEY, BreakerSettings, HealthSettings
 from gateway.templates import check_template
-from gateway.units import AddressText, Duration, SinkText, Size, parse_target
+from gateway.units import AddressText, Duration, Name, SinkText, Size, parse_target
 
 RouteMethod = Literal["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 

@@ -8,16 +8,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LAYERS = (
-    {"errors", "units", "templates"},
+    {"errors", "units", "templates", "crypto"},
     {"model"},
-    {"contracts", "exchange", "fields", "breaker"},
+    {"contracts", "exchange", "fields", "breaker", "expiry", "windows"},
+    {"signin", "signin_settings", "signatures"},
     {"settings"},
     # What the steps stand on; blind to each other.
-    {"tokens", "identity", "fetch", "state", "throttle", "inward", "records"},
+    {"tokens", "identity", "fetch", "state", "throttle", "inward", "records", "ledger"},
+    # What dialects of identity platforms and channels share; their plugins get it through the gateway package.
+    {"platforms"},
     # The steps, and what is beside the path.
     {"inbound", "answers", "cors", "chain", "items", "policy", "configuration", "processes", "forward", "ferry"},
     {"pipeline"},
-    {"edge"},
+    {"edge", "lending"},
+    {"desk"},
     {"building"},
     {"app", "explain"},
     {"cli"},
@@ -28,6 +32,8 @@ SIDEWAYS = {
     ("items", "chain"),
     ("policy", "items"),
     ("policy", "cors"),
+    # A session is a token of its own kind, and peers sign as the app channel's callers do.
+    ("identity", "tokens"),
     # The two units of the ferry meet in its envelopes; the inner one calls systems as `direct` does.
     ("forward", "ferry"),
     ("ferry", "forward"),
@@ -38,9 +44,15 @@ SIDEWAYS = {
 """Neighbours that may know each other, and why."""
 
 ONLY_HERE = {
-    "aiohttp": {"edge", "inbound", "fetch", "app", "explain", "processes"},
+    "aiohttp": {"edge", "inbound", "fetch", "app", "explain", "processes", "desk", "identity"},
+    "aiohttp_session": {"desk", "identity"},
+    "jinja2": {"desk"},
+    "redis": {"state"},
+    "sqlalchemy": {"ledger"},
+    "alembic": {"ledger"},
+    "aiosqlite": {"ledger"},
     "httptools": {"forward"},
-    "limits": {"throttle"},
+    "limits": {"throttle", "windows"},
     "prometheus_client": {"records", "processes"},
     "yaml": {"configuration"},
     "click": {"cli"},
