@@ -39,3 +39,12 @@ def read_bearer(inbound: Inbound) -> str | None:
     if len(found[1]) > LONGEST_TOKEN:
         raise CredentialRejected(f"bearer token of {len(found[1])} characters")
     return found[1].decode("ascii")
+
+
+def cookie_values(line: bytes, name: bytes) -> list[bytes]:
+    """Values of the cookies of this very name in a `Cookie` field (RFC 6265 §4.2.1).
+
+    Read on bytes, because text functions strip more than a browser does: it would let a subdomain set such a cookie.
+    """
+    pairs = (pair.strip(b" \t").partition(b"=") for pair in line.split(b";"))
+    return [content.strip(b" \t") for given, _, content in pairs if given.rstrip(b" \t") == name]

@@ -3,6 +3,7 @@
 The province verifiers share it: one takes claims from a signed token (jose.py), the other from the platform's answer.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from gateway.units import Duration
 
 LONGEST_TEXT = 128
 _LARGEST_NUMBER = float(2**53)
+_VERSION = re.compile(r"([0-9]{1,9})(?:\.0+)?")
 
 
 Person = Literal[Kind.NATURAL, Kind.LEGAL]
@@ -36,6 +38,9 @@ class ClaimSettings(Settings):
     assurance_claim: str = Field("acr", description="the claim that says how strongly the person logged in")
     assurance: dict[str, Annotated[int, Field(ge=0, le=4)]] = Field(
         default_factory=dict, description="its values and our level of each, 0 to 4; a value that is not listed is 0"
+    )
+    version_claim: str = Field(
+        "profile_version", description="the claim that counts changes of the profile; older verdicts then end"
     )
     kind_claim: str = Field("subject_type", description="the claim that says natural or legal person")
     kinds: dict[str, Person] = Field(
@@ -63,12 +68,12 @@ def read_principal(claims: Mapping[str, Any], settings: ClaimSettings, now: floa
     if settings.audience is not None and settings.audience not in _audiences(claims):
         raise ClaimsError("aud is another")
     expires_at, issued_at = _check_times(claims, settings.leeway, now)
-    kind = _kind(claims, settings)
+    kind, level = _kind(claims, settings), _level(claims, settings)
     return Principal(
         issuer=settings.issuer,
         subject=_required_text(claims, "sub"),
         kind=kind,
-        assurance=_assurance(claims, settings),
+        assurance=settings.assurance.get(level, 0) if level is not None else 0,
         expires_at=expires_at,
         operator=_operator(claims, kind),
         issued_at=issued_at or 0.0,
@@ -76,6 +81,8 @@ def read_principal(claims: Mapping[str, Any], settings: ClaimSettings, now: floa
         session=read_text(claims, "sid"),
         token_id=read_text(claims, "jti"),
         verifier=verifier,
+        version=read_version(claims.get(settings.version_claim)),
+        level=level,
     )
 
 
@@ -102,9 +109,21 @@ def read_text(claims: Mapping[str, Any], name: str) -> str | None:
     if name not in claims:
         return None
     value = claims[name]
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or not all(map(_may_stand, value)):
+    if not isinstance(value, str) or not _is_identifier(value):
         raise MalformedClaimsError(f"{name} is no identifier")
     return value
+
+
+def read_version(value: object) -> int:
+    """A count of a profile's changes: a number, or a text as in `3` or `3.0`; 0 for everything else."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return 0
+    found = _VERSION.fullmatch(str(value))
+    return int(found[1]) if found else 0
+
+
+def _is_identifier(value: str) -> bool:
+    return 0 < len(value) <= LONGEST_TEXT and all(map(_may_stand, value))
 
 
 def _may_stand(character: str) -> bool:
@@ -139,11 +158,12 @@ def _check_times(claims: Mapping[str, Any], leeway: float, now: float) -> tuple[
     return expires_at, read_number(claims, "iat")
 
 
-def _assurance(claims: Mapping[str, Any], settings: ClaimSettings) -> int:
+def _level(claims: Mapping[str, Any], settings: ClaimSettings) -> str | None:
+    """The issuer's own word for the strength of the login; None when there is none that may stand in a record."""
     raw = claims.get(settings.assurance_claim)
     if isinstance(raw, int) and not isinstance(raw, bool):
         raw = str(raw)
-    return settings.assurance.get(raw, 0) if isinstance(raw, str) else 0
+    return raw if isinstance(raw, str) and _is_identifier(raw) else None
 
 
 def _kind(claims: Mapping[str, Any], settings: ClaimSettings) -> Kind:

@@ -1,7 +1,7 @@
 """Strict reading of JSON Web Tokens and key sets (RFC 7515, 7517, 7519, 8725). PyJWT checks signatures, nothing else.
 
 A reader that tolerates (junk in base64, a member twice, NaN as a time) lets two programs read one token in two ways.
-claims.py judges what a token says; keys.py keeps the key sets.
+claims.py judges what a token says; keys.py keeps the key sets; national.py checks signatures with SM2 and SM3.
 """
 
 import base64
@@ -18,10 +18,16 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from gateway.crypto import CryptoError, CryptoProvider
+from gateway.crypto.aside import aside
+from gateway.crypto.curve import NUMBER, check_point
 from gateway.tokens.bearer import LONGEST_TOKEN
+from gateway.tokens.national import SM2_CURVE, SM2_SIGNATURE, SM3_MAC, Sm2Key, Sm2Practice, Sm3Secret
 
-Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-"""What a token may be signed with: nothing symmetric, nothing without signature (RFC 8725 §3.1)."""
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "SGD_SM3_SM2"
+]
+"""What a token may be signed with by a key of a set: nothing symmetric, nothing without signature (RFC 8725 §3.1)."""
 
 AnyPublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
@@ -41,6 +47,7 @@ _ALGORITHMS_OF: Mapping[tuple[object, object], frozenset[str]] = {
     ("EC", "P-384"): frozenset({"ES384"}),
     ("EC", "P-521"): frozenset({"ES512"}),
     ("OKP", "Ed25519"): frozenset({"EdDSA"}),
+    ("EC", SM2_CURVE): frozenset({SM2_SIGNATURE}),
 }
 _PUBLIC_MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 
@@ -73,25 +80,47 @@ class Jws(msgspec.Struct, frozen=True):
 
 
 class PublicKey(msgspec.Struct, frozen=True):
-    """A key of an issuer's set.
+    """A key of an issuer's set, or a secret that is shared with it (`shared_key`).
 
     Attributes:
         kid: its id.
         algorithms: what it may be used with; a token that names another algorithm does not hold.
-        members: its JWK members, by which a replaced key is told from the same one.
-        public: the key as PyJWT wants it.
+        members: its JWK members, by which a replaced key is told from the same one; none of a secret.
+        public: the key as PyJWT wants it, or one of national.py.
     """
 
     kid: str
     algorithms: frozenset[str]
     members: dict[str, str]
-    public: AnyPublicKey
+    public: AnyPublicKey | Sm2Key | Sm3Secret
 
     def verifies(self, token: Jws) -> bool:
-        """Tell whether this key made the token's signature, with an algorithm that is this key's own."""
+        """Tell whether this key made the token's signature, with an algorithm that is this key's own.
+
+        Raises:
+            CryptoError: the provider of SM2 and SM3 cannot tell now: this is no verdict on the token.
+        """
         if token.algorithm not in self.algorithms:
             return False
+        if isinstance(self.public, Sm2Key | Sm3Secret):
+            return self.public.verifies(token.signed, token.signature)
         return jwt.get_algorithm_by_name(token.algorithm).verify(token.signed, self.public, token.signature)
+
+    async def holds(self, token: Jws) -> bool:
+        """`verifies`, in a thread where the provider of SM2 and SM3 takes its time."""
+        crypto = self._crypto()
+        return self.verifies(token) if crypto is None else await aside(crypto, lambda: self.verifies(token))
+
+    def _crypto(self) -> CryptoProvider | None:
+        match self.public:
+            case Sm2Key(practice=Sm2Practice(crypto=crypto)) | Sm3Secret(crypto=crypto):
+                return crypto
+        return None
+
+
+def shared_key(kid: str, secret: bytes, crypto: CryptoProvider) -> PublicKey:
+    """A secret of the configuration as the key of this id; it holds for `SGD_SM3_HMAC` and nothing else."""
+    return PublicKey(kid, frozenset({SM3_MAC}), {}, Sm3Secret(secret, crypto))
 
 
 def read_json(data: bytes) -> object:
@@ -210,12 +239,13 @@ def read_jws(token: str) -> Jws:
     return Jws(algorithm, kid, type_.lower().removeprefix("application/"), claims, signed, decode_base64url(parts[2]))
 
 
-def read_key_set(document: bytes, allowed: Collection[str]) -> dict[str, PublicKey]:
+def read_key_set(document: bytes, allowed: Collection[str], sm2: Sm2Practice | None = None) -> dict[str, PublicKey]:
     """Read the usable keys of a JWK set (RFC 7517 §5) by their `kid`; a kid that occurs twice names none of them.
 
     Args:
         document: the set as fetched.
         allowed: algorithms of which the issuer may use any.
+        sm2: how the issuer signs with SM2; its keys of that curve are not usable where this is missing.
 
     Raises:
         JoseError: no key set, more than `MOST_KEYS` keys, or not one that is usable.
@@ -227,14 +257,14 @@ def read_key_set(document: bytes, allowed: Collection[str]) -> dict[str, PublicK
     if not isinstance(listed, list) or len(listed) > MOST_KEYS:
         raise JoseError(f"no key set of at most {MOST_KEYS} keys")
     kids = [jwk.get("kid") for jwk in listed if isinstance(jwk, dict)]
-    keys = [_read_key(jwk, allowed) for jwk in listed if isinstance(jwk, dict) and kids.count(jwk.get("kid")) == 1]
+    keys = [_read_key(jwk, allowed, sm2) for jwk in listed if isinstance(jwk, dict) and kids.count(jwk.get("kid")) == 1]
     usable = {key.kid: key for key in keys if key is not None}
     if not usable:
         raise JoseError("key set without a usable key")
     return usable
 
 
-def _read_key(jwk: dict[str, Any], allowed: Collection[str]) -> PublicKey | None:
+def _read_key(jwk: dict[str, Any], allowed: Collection[str], sm2: Sm2Practice | None) -> PublicKey | None:
     """None for a key that is not for us: symmetric, for encryption, too short, of another algorithm, unreadable."""
     kid, kty = jwk.get("kid"), jwk.get("kty")
     if not isinstance(kid, str) or not isinstance(kty, str) or not _is_for_signatures(jwk):
@@ -246,9 +276,11 @@ def _read_key(jwk: dict[str, Any], allowed: Collection[str]) -> PublicKey | None
     algorithms = _ALGORITHMS_OF.get((kty, members.get("crv")), frozenset()) & frozenset(allowed)
     if "alg" in jwk:
         algorithms = frozenset(one for one in algorithms if one == jwk["alg"])
+    if not algorithms:
+        return None
     try:
-        return PublicKey(kid, algorithms, members, _load(members, next(iter(algorithms)))) if algorithms else None
-    except (ValueError, jwt.PyJWTError, UnsupportedAlgorithm):
+        return PublicKey(kid, algorithms, members, _load(members, next(iter(algorithms)), sm2))
+    except (ValueError, CryptoError, jwt.PyJWTError, UnsupportedAlgorithm):
         return None
 
 
@@ -257,11 +289,23 @@ def _is_for_signatures(jwk: dict[str, Any]) -> bool:
     return jwk.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
 
 
-def _load(members: dict[str, str], algorithm: str) -> AnyPublicKey:
-    for name in ("n", "e", "x", "y"):
-        if name in members and not decode_base64url(members[name]):
-            raise JoseError(f"JWK member {name} is empty")
+def _load(members: dict[str, str], algorithm: str, sm2: Sm2Practice | None) -> AnyPublicKey | Sm2Key:
+    decoded = {name: decode_base64url(members[name]) for name in ("n", "e", "x", "y") if name in members}
+    if not all(decoded.values()):
+        raise JoseError("an empty JWK member")
+    if algorithm == SM2_SIGNATURE:
+        return _load_sm2(decoded["x"], decoded["y"], sm2)
     public: AnyPublicKey = jwt.PyJWK(members, algorithm=algorithm).key
     if isinstance(public, RSAPublicKey) and public.key_size not in RSA_BITS:
         raise JoseError("RSA key too short or too long")
     return public
+
+
+def _load_sm2(x: bytes, y: bytes, sm2: Sm2Practice | None) -> Sm2Key:
+    if sm2 is None:
+        raise JoseError("nothing says how this issuer signs with SM2")
+    if len(x) != NUMBER or len(y) != NUMBER:
+        raise JoseError("a coordinate of another length than the curve's")  # RFC 7518 §6.2.1.2
+    point = b"\x04" + x + y
+    check_point(point)
+    return Sm2Key(point, sm2)

@@ -7,15 +7,20 @@ the issuer is down the last good set serves up to a hard age, then nobody can be
 import asyncio
 from collections.abc import Awaitable, Callable
 from random import SystemRandom
+from typing import Literal
 
 import msgspec
 
 from gateway.contracts import PartContext
 from gateway.errors import VerifierUnavailable
 from gateway.tokens.jose import LARGEST_KEY_SET, JoseError, PublicKey, read_key_set
+from gateway.tokens.national import Sm2Settings
 
 MOST_UNKNOWN = 1024
 """Key ids remembered as unknown at most."""
+
+Refreshed = Literal["fetched", "failed", "too-soon"]
+"""What became of a fetch that was asked for."""
 
 _RANDOM = SystemRandom()
 
@@ -34,6 +39,7 @@ class KeyPolicy(msgspec.Struct, frozen=True):
         hard_ttl: without a newer set nothing is judged after this age.
         min_refetch: unknown key ids cause at most one fetch in this time.
         timeout: for one fetch.
+        sm2: how the issuer signs with SM2.
     """
 
     algorithms: frozenset[str]
@@ -41,6 +47,7 @@ class KeyPolicy(msgspec.Struct, frozen=True):
     hard_ttl: float = 3600.0
     min_refetch: float = 30.0
     timeout: float = 3.0
+    sm2: Sm2Settings = Sm2Settings()
 
 
 class KeySet:
@@ -68,6 +75,7 @@ class KeySet:
         self._url = url
         self._policy = policy
         self._context = context
+        self._sm2 = policy.sm2.practice(context.crypto)
         self._withdrawn = withdrawn
         self._sleep = sleep
         self._jitter = jitter
@@ -85,6 +93,20 @@ class KeySet:
     def age(self) -> float | None:
         """Seconds since the set was fetched; None when there is none."""
         return None if self._fetched_at is None else self._context.monotonic() - self._fetched_at
+
+    def listed(self) -> list[dict[str, str]]:
+        """The keys there are now, for operators: `kid`, `alg` (those it may be used with) and `kty`, maybe `crv`."""
+        return [
+            {"kid": key.kid, "alg": " ".join(sorted(key.algorithms))}
+            | {name: key.members[name] for name in ("kty", "crv") if name in key.members}
+            for key in self._keys.values()
+        ]
+
+    async def refresh(self) -> Refreshed:
+        """Fetch the set now, at an operator's word; no sooner than `min_refetch` after the last fetch out of turn."""
+        if not await self._refresh_out_of_turn():
+            return "too-soon"
+        return "failed" if self._failing else "fetched"
 
     async def start(self) -> None:
         """Begin to keep the set; the first fetch runs beside, so that an issuer that is down holds nobody up."""
@@ -162,7 +184,7 @@ class KeySet:
             )
             if answer.status != 200:
                 raise JoseError(f"status {answer.status}")
-            keys = read_key_set(answer.body, self._policy.algorithms)
+            keys = read_key_set(answer.body, self._policy.algorithms, self._sm2)
         except (OSError, JoseError) as error:
             self._failing = True
             self._tell(error)

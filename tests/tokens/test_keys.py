@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway import PartContext, VerifierUnavailable
-from gateway.state import MemoryOnce
+from gateway.state import MemoryStore
 from gateway.tokens.keys import MOST_UNKNOWN, KeyPolicy, KeySet
 from tests.plugin_world import Clock, Platform, Signer, answer
 
@@ -33,7 +33,7 @@ class World:
 
     def __init__(self) -> None:
         self.clock, self.issuer, self.pauses, self.withdrawals = Clock(), Platform(), Pauses(), 0
-        once = MemoryOnce(monotonic=lambda: self.clock.mono)
+        once = MemoryStore(monotonic=lambda: self.clock.mono)
         context = PartContext("province", self.issuer, once, lambda: self.clock.wall, lambda: self.clock.mono)
         self.keys = KeySet(URL, POLICY, context, self.withdrawn, sleep=self.pauses, jitter=lambda: 0.5)
 

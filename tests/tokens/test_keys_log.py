@@ -5,7 +5,7 @@ from typing import Any
 from structlog.testing import CapturingLogger
 
 from gateway import PartContext
-from gateway.state import MemoryOnce
+from gateway.state import MemoryStore
 from gateway.tokens.keys import KeyPolicy, KeySet
 from tests.plugin_world import Clock, Platform, Signer, answer
 
@@ -13,7 +13,7 @@ from tests.plugin_world import Clock, Platform, Signer, answer
 async def test_an_issuer_that_is_down_is_told_once_a_minute_and_its_return_once():
     """The first failure, then one line a minute with their number; one line when it is back."""
     clock, issuer, log = Clock(), Platform(), CapturingLogger()
-    once = MemoryOnce(monotonic=lambda: clock.mono)
+    once = MemoryStore(monotonic=lambda: clock.mono)
     context = PartContext("province", issuer, once, lambda: clock.wall, lambda: clock.mono, log)
     policy = KeyPolicy(frozenset({"ES256"}), soft_ttl=300, hard_ttl=3600, min_refetch=0)
     keys = KeySet("https://id.province.example/jwks", policy, context, lambda: None)
