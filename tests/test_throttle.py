@@ -9,7 +9,8 @@ from limits import RateLimitItemPerMinute
 from limits.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
 
 from gateway.errors import Overloaded, RateLimited
-from gateway.throttle import MOST_KEYS, Rates, Throttle, Windows, client_key
+from gateway.throttle import MOST_KEYS, Rates, Throttle, client_key
+from gateway.windows import Windows
 
 
 class Clock:

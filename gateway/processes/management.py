@@ -54,6 +54,14 @@ class Operations(Protocol):
         """Withdraw a `sid`, `jti` or `sub` in every worker: by worker number, why it was not done, or None."""
         ...
 
+    async def refresh_keys(self, asked: dict[str, str]) -> dict[int, dict[str, str]]:
+        """Have every worker fetch issuers' keys (Edge.command); by worker number what became of it, or `error`."""
+        ...
+
+    async def sessions(self, name: str, asked: dict[str, str]) -> dict[str, Any]:
+        """Have one worker do `list-sessions` or `end-sessions` (Edge.command); what it says, or `error`."""
+        ...
+
     async def reopen_records(self) -> dict[int, str | None]:
         """Open the parent's log anew, and have every worker open its record files anew; see revoke."""
         ...
@@ -79,6 +87,9 @@ class ManagementServer(web.Server):
             "/reload": {"POST": answers.reload},
             "/drain": {"POST": answers.drain},
             "/revocations": {"POST": answers.revoke},
+            "/keys/refresh": {"POST": answers.refresh_keys},
+            "/sessions/list": {"POST": answers.list_sessions},
+            "/sessions/end": {"POST": answers.end_sessions},
             "/records/reopen": {"POST": answers.reopen},
         }
 
@@ -167,6 +178,38 @@ class _Answers:
         if not revocation or not revocation.keys() <= REVOKED_BY or not all(revocation.values()):
             return _problem(400, "revocation-malformed", "needed: one or more of sid, jti, sub, and nothing else")
         return _everywhere(await self._operations.revoke(revocation))
+
+    async def refresh_keys(self, request: web.BaseRequest) -> web.Response:
+        try:
+            asked = _read_texts(await request.read() or b"{}")
+        except ValueError as error:
+            return _problem(400, "refresh-malformed", f"not a JSON object of texts: {error}")
+        if not asked.keys() <= {"verifier"}:
+            return _problem(400, "refresh-malformed", "understood: verifier, and nothing else")
+        outcome = await self._operations.refresh_keys(asked)
+        workers = {str(number): told for number, told in outcome.items()}
+        if asked and not any(workers.values()):
+            return _problem(404, "verifier-unknown", f"no verifier {asked['verifier']!r} that keeps keys")
+        good = bool(outcome) and all("error" not in told for told in outcome.values())
+        return _json({"ok": good, "workers": workers}, 200 if good else 503)
+
+    async def list_sessions(self, request: web.BaseRequest) -> web.Response:
+        return await self._sessions("list-sessions", request, {"subject", "reveal"})
+
+    async def end_sessions(self, request: web.BaseRequest) -> web.Response:
+        return await self._sessions("end-sessions", request, {"handle", "sub", "sid", "iss"}, {"handle", "sub", "sid"})
+
+    async def _sessions(
+        self, name: str, request: web.BaseRequest, known: set[str], one_of: set[str] | None = None
+    ) -> web.Response:
+        try:
+            asked = _read_texts(await request.read() or b"{}")
+        except ValueError as error:
+            return _problem(400, "sessions-malformed", f"not a JSON object of texts: {error}")
+        if not asked.keys() <= known or not all(asked.values()) or (one_of and not asked.keys() & one_of):
+            return _problem(400, "sessions-malformed", f"understood: {', '.join(sorted(known))}, none of them empty")
+        told = await self._operations.sessions(name, asked)
+        return _problem(503, "sessions-unavailable", told["error"]) if "error" in told else _json(told)
 
     async def reopen(self, _: web.BaseRequest) -> web.Response:
         return _everywhere(await self._operations.reopen_records())

@@ -164,6 +164,31 @@ class Supervisor:
         """Withdraw a `sid`, `jti` or `sub` in every worker: by worker number, why it was not done, or None."""
         return await self._workers.revoke(revocation)
 
+    async def refresh_keys(self, asked: dict[str, str]) -> dict[int, dict[str, str]]:
+        """Have every worker fetch issuers' keys (Edge.command); by worker number what became of it, or `error`."""
+        patience = self._pace.prepare  # an issuer may take its time
+        answers = await self._workers.ask(
+            self._workers.serving, lambda worker: worker.command("refresh-keys", asked, patience)
+        )
+        return {
+            worker.number: {"error": repr(answer)} if isinstance(answer, Exception) else answer
+            for worker, answer in answers
+        }
+
+    async def sessions(self, name: str, asked: dict[str, str]) -> dict[str, Any]:
+        """Have one worker list or end sessions (Edge.command), which all of them share; what it says, or `error`.
+
+        When it fails the next one is asked: ending what has ended does no harm.
+        """
+        patience = self._pace.prepare  # there may be many
+        said: dict[str, Any] = {"error": "no worker is serving"}
+        for worker in self._workers.serving:
+            ((_, answer),) = await self._workers.ask([worker], lambda one: one.command(name, asked, patience))
+            if not isinstance(answer, Exception):
+                return dict(answer)
+            said = {"error": str(answer)}
+        return said
+
     async def reopen_records(self) -> dict[int, str | None]:
         """Open our log's file anew, and have every worker open its record files anew; see revoke."""
         self._on_reopen()

@@ -76,6 +76,9 @@ class Edge(Protocol):
 
         `revoke`: {sid, jti, sub: texts, one at least; at: Unix seconds, `sub` concerns what was issued up to then}.
         `reopen`: {}; close and open the record files (after rotation).
+        `list-sessions`: {subject, reveal: texts, both may be missing}; gives open sessions and their number.
+        `end-sessions`: {handle, sub, sid, iss: texts, one of the first three at least}; gives how many were ended.
+        `refresh-keys`: {} or {verifier: its name}; gives by verifier `fetched`, `failed` or `too-soon`.
 
         Raises:
             ValueError: no such command, or arguments it cannot use.

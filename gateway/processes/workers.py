@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from gateway.errors import ConfigurationError
-from gateway.identity.revocations import LONGEST_LIFE
+from gateway.model import LONGEST_LIFE
 from gateway.processes.control import BEAT
 from gateway.processes.worker_process import FAILED, Launch, Pace, Snapshot, State, WorkerProcess, spawn
 

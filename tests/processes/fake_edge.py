@@ -62,6 +62,8 @@ class FakeEdge:
 
     async def command(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         self.commands.append([name, arguments])
+        if name == "refresh-keys":
+            return _refreshed(arguments.get("verifier", "province"))
         return {}
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,6 +86,12 @@ class FakeEdge:
         elif step == "stall":
             time.sleep(float(seconds))  # noqa: ASYNC251 - a part that blocks the loop is what is tried here
         return {"pid": os.getpid(), "number": self.number, "generation": generation, "rule": rule}
+
+
+def _refreshed(verifier: str) -> dict[str, Any]:
+    if verifier == "broken":
+        raise ValueError("it broke")
+    return {verifier: "fetched"} if verifier == "province" else {}
 
 
 def make_edge(static: bytes, number: int) -> FakeEdge:

@@ -1,0 +1,202 @@
+"""The feed of the deny set: heard everywhere within a second, never forgotten, and closed while it is not heard of."""
+
+import asyncio
+import json
+import time
+
+import pytest
+from redis_world import running_redis
+from state_world import SharedWorker, principal
+
+from gateway.errors import StateUnavailable
+from gateway.identity.revocations import Revocations
+from gateway.state import LocalFeed
+
+pytestmark = pytest.mark.needs("redis-server")
+
+
+async def length(server, holds):
+    """Wait until so many entries are in the stream."""
+    async with asyncio.timeout(10):
+        while not holds(server.ask("XLEN", "tongguan:withdrawals")):  # noqa: ASYNC110 - another program's counter
+            await asyncio.sleep(0.02)
+
+
+async def test_a_single_process_hears_at_once():
+    revocations = Revocations()
+    feed = LocalFeed(revocations)
+    await feed.start()
+    await feed.withdraw(session="s-1", subject="u-1", issuer="https://id.example")
+    assert revocations.deny(principal(session="s-1"))
+    assert revocations.deny(principal(subject="u-1"))
+    assert not revocations.deny(principal(subject="u-1", issuer="https://elsewhere.example"))
+    assert revocations.current()
+
+
+async def test_every_worker_hears_of_it_within_a_second(redis_server):
+    settings = redis_server.settings()
+    async with SharedWorker(settings) as one, SharedWorker(settings) as two, SharedWorker(settings) as three:
+        for number in range(20):
+            sid = f"s-{number}"
+            await (one, two)[number % 2].state.feed.withdraw(session=sid)
+            for worker in (one, two, three):
+                assert await worker.until(lambda: worker.denies(session=sid), 1.0) < 1.0  # noqa: B023 - awaited here
+
+
+async def test_a_worker_that_starts_knows_what_was_withdrawn_before(redis_server):
+    settings = redis_server.settings()
+    async with SharedWorker(settings) as one:
+        await one.state.feed.withdraw(token_id="t-1", issuer="https://id.example")
+    async with SharedWorker(settings) as two:
+        assert two.revocations.current()
+        assert two.denies(token_id="t-1")
+        assert not two.denies(token_id="t-1", issuer="https://elsewhere.example")
+
+
+async def test_what_is_known_already_is_not_told_again(redis_server):
+    settings = redis_server.settings()
+    async with SharedWorker(settings) as one, SharedWorker(settings) as two:
+        at = time.time()
+        await one.state.feed.withdraw(session="s-1", at=at)
+        await two.until(lambda: two.denies(session="s-1"))
+        await two.state.feed.withdraw(session="s-1", at=at)
+        assert redis_server.ask("XLEN", "tongguan:withdrawals") == 1
+
+
+async def test_a_worker_that_hears_nothing_does_not_trust_itself_and_recovers(redis_server):
+    async with SharedWorker(redis_server.settings()) as worker:
+        await worker.state.feed.withdraw(session="s-1")
+        assert worker.revocations.current()
+        redis_server.freeze()
+        assert await worker.until(lambda: not worker.revocations.current()) <= 1.2
+        redis_server.resume()
+        assert await worker.until(worker.revocations.current) < 5.0
+        assert worker.denies(session="s-1")
+
+
+async def test_a_withdrawal_while_redis_is_away_counts_here_and_reaches_the_others_later(redis_server):
+    settings = redis_server.settings()
+    async with SharedWorker(settings) as one, SharedWorker(settings) as two:
+        redis_server.kill()
+        with pytest.raises(StateUnavailable):
+            await one.state.feed.withdraw(session="s-1")
+        assert one.denies(session="s-1")
+        with pytest.raises(StateUnavailable):
+            await one.state.feed.withdraw(session="s-1")
+        redis_server.start()
+        assert await two.until(lambda: two.denies(session="s-1")) < 5.0
+        assert await two.until(two.revocations.current) < 5.0
+
+
+@pytest.mark.parametrize("loss", ["restart", "flush"])
+async def test_what_redis_loses_is_written_down_again_by_those_who_know_it(redis_server, loss):
+    settings = redis_server.settings()
+    async with SharedWorker(settings) as one, SharedWorker(settings) as two:
+        for number in range(1500):
+            one.revocations.revoke(token_id=f"early-{number}")
+        await one.state.feed.withdraw(session="s-1", subject="u-1")
+        await two.until(lambda: two.denies(session="s-1"))
+        if loss == "restart":
+            redis_server.kill()
+            redis_server.start()
+        else:
+            redis_server.flush()
+        await length(redis_server, lambda entries: entries >= 1502)
+        async with SharedWorker(settings) as later:
+            assert later.revocations.current()
+            assert later.denies(session="s-1")
+            assert later.denies(subject="u-1")
+            assert later.denies(token_id="early-1499")
+        assert two.denies(token_id="early-0"), "what one of them knew before the loss, all know after it"
+
+
+async def test_entries_that_were_lost_with_a_fail_over_come_back(tmp_path):
+    """The replica that takes over has all but the last entries: the marker is there, and names another server."""
+    with running_redis(tmp_path, durable=True) as server:
+        settings = server.settings()
+        async with SharedWorker(settings) as one, SharedWorker(settings) as two:
+            await one.state.feed.withdraw(session="s-1")
+            await one.state.feed.withdraw(session="s-2")
+            await two.until(lambda: two.denies(session="s-2"))
+            last = server.ask("XREVRANGE", "tongguan:withdrawals", "+", "-", "COUNT", 1)[0][0]
+            server.ask("XDEL", "tongguan:withdrawals", last)
+            server.kill()
+            server.start()
+            await length(server, lambda entries: entries == 2)
+
+
+async def test_ten_thousand_entries_are_known_soon_after_the_start(redis_server):
+    settings = redis_server.settings()
+    async with SharedWorker(settings) as one:
+        for number in range(10_000):
+            one.revocations.revoke(session=f"s-{number}", issuer="https://id.example")
+        redis_server.flush()
+        await length(redis_server, lambda entries: entries >= 10_000)
+    began = time.monotonic()
+    async with SharedWorker(settings) as two:
+        took = time.monotonic() - began
+        assert two.revocations.current()
+        assert len(two.revocations) == 10_000
+        assert two.denies(session="s-9999")
+    assert took < 2.0
+
+
+async def test_a_worker_that_starts_without_redis_is_closed_until_it_is_there(redis_server):
+    redis_server.kill()
+    began = time.monotonic()
+    async with SharedWorker(redis_server.settings()) as worker:
+        assert time.monotonic() - began < 2.0
+        assert not worker.revocations.current()
+        redis_server.start()
+        assert await worker.until(worker.revocations.current) < 5.0
+
+
+async def test_an_entry_that_nobody_can_read_stops_nobody(redis_server):
+    settings = redis_server.settings()
+    redis_server.ask("XADD", "tongguan:withdrawals", "*", "w", b"\xff")
+    redis_server.ask("XADD", "tongguan:withdrawals", "*", "other", json.dumps({"kind": "sid"}))
+    async with SharedWorker(settings) as worker:
+        await worker.state.feed.withdraw(session="s-1")
+        assert worker.revocations.current()
+        assert ("error", "an entry of the withdrawals cannot be read") in worker.log.said
+
+
+async def test_a_deny_set_without_room_closes(redis_server):
+    settings = redis_server.settings()
+    async with SharedWorker(settings) as one, SharedWorker(settings) as full:
+        full.revocations._most = 1
+        await one.state.feed.withdraw(session="s-1")
+        await one.state.feed.withdraw(session="s-2")
+        await full.until(lambda: not full.revocations.current())
+        assert one.revocations.current()
+
+
+async def test_entries_older_than_any_token_are_taken_out(redis_server):
+    settings = redis_server.settings()
+    for at in range(300):
+        redis_server.ask("XADD", "tongguan:withdrawals", f"{1000 + at}-0", "w", b"{}")
+    async with SharedWorker(settings) as worker:
+        await worker.state.feed.withdraw(session="s-1")
+        await length(redis_server, lambda entries: 1 <= entries <= 150)
+        async with SharedWorker(settings) as later:
+            assert later.denies(session="s-1")
+
+
+async def test_two_workers_end_a_session_everywhere_even_while_redis_restarts_again_and_again(tmp_path):
+    with running_redis(tmp_path, durable=False) as server:
+        settings = server.settings()
+        async with SharedWorker(settings) as one, SharedWorker(settings) as two:
+            withdrawn = []
+            for round_ in range(3):
+                for number in range(20):
+                    sid = f"s-{round_}-{number}"
+                    withdrawn.append(sid)
+                    if number == 10:
+                        server.kill()
+                    try:
+                        await one.state.feed.withdraw(session=sid)
+                    except StateUnavailable:
+                        assert one.denies(session=sid)
+                server.start()
+                await two.until(two.revocations.current)
+                await two.until(lambda: all(two.denies(session=sid) for sid in withdrawn))
