@@ -1,6 +1,6 @@
 """The command line, `tongguan`. Commands are imported when they are called, so that help is there at once.
 
-Each module here holds one group of commands: running, checking, explaining, catalogue, keys, managing.
+Each module here is one group: running, checking, explaining, catalogue, keys, tokens, managing, sessions, ledger.
 """
 
 import errno
@@ -51,7 +51,10 @@ COMMANDS = {
     "status": Named("gateway.cli.managing:status", "Show how a running gateway is.", "查看运行状态"),
     "drain": Named("gateway.cli.managing:drain", "Finish what is under way and stop.", "平滑停止"),
     "revoke": Named("gateway.cli.managing:revoke", "Make a token, session or person unknown at once.", "吊销登录"),
-    "keys": Named("gateway.cli.keys:keys", "Print the key set that business systems verify with.", "查看密钥"),
+    "sessions": Named("gateway.cli.sessions:sessions", "List sign-in sessions, and end them.", "查看与注销会话"),
+    "token": Named("gateway.cli.tokens:token", "Look into a person's token.", "查看令牌"),
+    "keys": Named("gateway.cli.keys:keys", "Show our public keys and the issuers'; fetch those now.", "查看密钥"),
+    "db": Named("gateway.cli.ledger:db", "Look at the ledger's database, and upgrade it.", "台账数据库"),
     "version": Named("gateway.cli.running:version", "Print the version.", "显示版本"),
 }
 

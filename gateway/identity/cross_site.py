@@ -1,0 +1,72 @@
+"""Cross-site requests (CSRF): a browser sends the session cookie along whoever's page it is that asks.
+
+Two proofs are wanted of a request that could change something: that it comes from a page of ours (Fetch Metadata, or
+`Origin`, RFC 6454), and that the page knows the session's synchronizer token. The web channel checks it for items, the
+sign-in desk for its own pages.
+"""
+
+import hmac
+from collections.abc import Collection
+
+from gateway.errors import CrossSite, RequestMalformed
+from gateway.model import Inbound
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""They change nothing (RFC 9110 §9.2.1), so anybody's page may send them."""
+TOKEN_FIELD = b"x-csrf-token"
+TOKEN_PARAMETER = b"csrf_token"
+FORM = b"application/x-www-form-urlencoded"
+
+
+def check_page(inbound: Inbound, origins: Collection[bytes] = ()) -> None:
+    """Check that a page of our own sent the request, or one of these origins.
+
+    A page that sends no `Referer` has `Origin: null`; then, and where there is no `Origin`, `Sec-Fetch-Site` decides.
+
+    Args:
+        inbound: the request.
+        origins: of others whose pages may call, in lower case.
+
+    Raises:
+        CrossSite: it came from elsewhere, or does not say from where.
+    """
+    origin = inbound.fields.get(b"origin", b"null").lower()
+    if origin in origins:
+        return
+    site = inbound.fields.get(b"sec-fetch-site")
+    own = f"{inbound.scheme}://{inbound.host}".lower().encode()
+    if origin not in (own, b"null") or site not in (b"same-origin", None) or (origin == b"null" and site is None):
+        raise CrossSite(f"a request from another page: Origin {origin[:100]!r}, Sec-Fetch-Site {site!r}")
+
+
+async def check_request_token(inbound: Inbound, expected: str) -> None:
+    """Check that the request carries the session's synchronizer token: in `x-csrf-token`, or a form's `csrf_token`.
+
+    Args:
+        inbound: the request.
+        expected: Sessions.request_token of its session.
+
+    Raises:
+        CrossSite: it carries none, or another one.
+        RequestMalformed: the form carries two.
+        BodyTooLarge, RequestTimeout, ClientGone: the form did not arrive.
+    """
+    given = inbound.fields.get(TOKEN_FIELD)
+    media_type = inbound.fields.get(b"content-type", b"").partition(b";")[0]
+    if given is None and media_type.strip(b" \t").lower() == FORM:
+        given = read_form_token(await inbound.body.whole())
+    if given is None or not hmac.compare_digest(given, expected.encode()):
+        raise CrossSite("no synchronizer token" if given is None else "another synchronizer token")
+
+
+def read_form_token(body: bytes) -> bytes | None:
+    """The `csrf_token` of an urlencoded form, None without; it is never encoded, so nothing is decoded.
+
+    Raises:
+        RequestMalformed: there are two.
+    """
+    pairs = (pair.partition(b"=") for pair in body.split(b"&") if pair.startswith(TOKEN_PARAMETER))
+    found = [value for name, _, value in pairs if name == TOKEN_PARAMETER]
+    if len(found) > 1:
+        raise RequestMalformed(f"{len(found)} csrf_token")
+    return found[0] if found else None
