@@ -1,64 +1,79 @@
-"""The app channel: requests signed with an access key, HMAC-SHA256 or HMAC-SM3 (GB/T 32905-2016, GB/T 15852.2).
+"""The app channel: requests signed with an access key, or with the key of a person's own device.
 
 docs/channels.md gives the canonical string, signing examples and test vectors to those who call.
 """
 
-import hashlib
-import hmac
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
-from typing import Any, Literal
-from urllib.parse import unquote_to_bytes
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import AwareDatetime, Field, SecretStr, field_validator
+from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
 from gateway import (
     Channel,
     ChannelRejected,
-    ClockSkew,
     Credential,
+    Device,
     Duration,
+    Freshness,
     Inbound,
     PartContext,
-    Replayed,
+    RepeatedParameterError,
     Settings,
+    SignatureKey,
+    canonical_request,
+    check_signature_key,
     read_bearer,
+    read_device_key,
+    read_signature_key,
+    sort_query,
 )
 
-_DIGESTS = {"hmac-sha256": "sha256", "hmac-sm3": "sm3"}
+DEVICE_MARK = "dev."
+"""Stands before a device's id in `x-ak`; no access key begins so."""
+
 _KEY_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _NONCE = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 _TIMESTAMP = re.compile(rb"[0-9]{10}")
 _SIGNATURE = re.compile(rb"[0-9a-f]{64}")
+_DEVICE_SIGNATURE = re.compile(rb"[A-Za-z0-9_-]{86}")
 
 
 class AppKey(Settings):
     """One access key. Its algorithm is fixed here; nothing in a request can choose another."""
 
-    id: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="what callers send as x-ak")
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9._-]{1,64}$", description="what callers send as x-ak; does not begin with `dev.`"
+    )
     secret: SecretStr = Field(min_length=1, description="shared secret, by reference")
     algorithm: Literal["hmac-sha256", "hmac-sm3"] = Field("hmac-sha256", description="of this key, always")
     enabled: bool = Field(True, description="false refuses the key without forgetting it")
     not_before: AwareDatetime | None = Field(None, description="the key holds from then on")
 
-    @field_validator("algorithm")
+    @field_validator("id")
     @classmethod
-    def _is_available(cls, algorithm: str) -> str:
-        try:
-            hashlib.new(_DIGESTS[algorithm])
-        except ValueError:
-            raise ValueError(f"this machine's OpenSSL cannot do {algorithm}; install one that has SM3") from None
-        return algorithm
+    def _is_no_device(cls, key_id: str) -> str:
+        if key_id.startswith(DEVICE_MARK):
+            raise ValueError(f"ids that begin with {DEVICE_MARK} are those of devices")
+        return key_id
+
+    @field_validator("secret")
+    @classmethod
+    def _is_secret(cls, secret: SecretStr) -> SecretStr:
+        check_signature_key("hmac-sha256", secret.get_secret_value())
+        return secret
 
 
 class AppConfig(Settings):
     """Whose signatures are accepted, and for how long."""
 
-    keys: tuple[AppKey, ...] = Field(min_length=1, description="access keys; each id once")
+    keys: tuple[AppKey, ...] = Field((), description="access keys; each id once")
+    devices: bool = Field(False, description="accept the keys of devices that people enrolled; needs a ledger")
     window: Duration = Field(300.0, gt=0, le=3600, description="how far x-timestamp may be from our clock, either way")
     refuse_before_start: bool = Field(
         True,
-        description="refuse what was signed before this channel started: what was used before that is not remembered",
+        description="refuse what was signed before it is remembered what was used: after a restart, or a loss in Redis",
     )
 
     @field_validator("keys")
@@ -69,12 +84,27 @@ class AppConfig(Settings):
             raise ValueError("two keys have the same id")
         return keys
 
+    @model_validator(mode="after")
+    def _accepts_somebody(self) -> Self:
+        if not self.keys and not self.devices:
+            raise ValueError("neither keys nor devices: nobody could call")
+        return self
+
+
+class _Claim(NamedTuple):
+    """What a request says about itself, in its form and not believed."""
+
+    key_id: bytes
+    nonce: bytes
+    timestamp: bytes
+    signature: bytes
+
 
 class App(Channel[AppConfig]):
     """Recognises requests with `x-ak` and checks the signature over all of them before anything else is believed.
 
     Attributes:
-        clock_offsets: by key id, seconds by which the caller's clock was ahead of ours in its last good request.
+        clock_offsets: by access key, seconds by which the caller's clock was ahead of ours in its last good request.
     """
 
     Config = AppConfig
@@ -82,10 +112,14 @@ class App(Channel[AppConfig]):
 
     def __init__(self, config: AppConfig, context: PartContext) -> None:
         super().__init__(config, context)
+        if config.devices and context.devices is None:
+            raise ValueError("devices need a ledger, which comes with `sessions` in gateway.yaml")
         self.clock_offsets: dict[str, float] = {}
-        self._keys = {key.id.encode(): key for key in config.keys}
-        self._latest = context.clock()
-        self._start = int(self._latest) if config.refuse_before_start else 0
+        self._freshness = Freshness(context, config.window, refuse_unknown=config.refuse_before_start)
+        self._keys = {key.id: (key, self._signature_key(key)) for key in config.keys}
+
+    def _signature_key(self, key: AppKey) -> SignatureKey:
+        return read_signature_key(key.algorithm, key.secret.get_secret_value(), self.context.crypto)
 
     def status(self) -> dict[str, Any]:
         """How far each caller's clock is ahead."""
@@ -96,54 +130,65 @@ class App(Channel[AppConfig]):
 
         Raises:
             ChannelRejected: the signature, or what it needs, is missing or wrong; the key is not known or not in force.
-            ClockSkew: signed too long ago, or in the future.
-            Replayed: this very request was here before.
+            ClockSkew: signed too long ago, in the future, or before it is remembered what was used.
+            Replayed: this very request, or its nonce, was here before.
             CredentialRejected: the signature holds, and `Authorization` is no bearer token.
-            CannotDecide: nobody can say whether it was here before.
+            CannotDecide: nobody can say whether it was here before, or whose device it is.
         """
         if b"x-ak" not in inbound.fields:
             return None
-        key_id, nonce, timestamp, signature = (
-            _header(inbound, b"x-ak", _KEY_ID),
-            _header(inbound, b"x-nonce", _NONCE),
-            _header(inbound, b"x-timestamp", _TIMESTAMP),
-            _header(inbound, b"x-signature", _SIGNATURE),
-        )
+        key_id = _field(inbound, b"x-ak", _KEY_ID)
+        is_device = key_id.startswith(DEVICE_MARK.encode())
+        nonce, timestamp = _field(inbound, b"x-nonce", _NONCE), _field(inbound, b"x-timestamp", _TIMESTAMP)
+        signature = _field(inbound, b"x-signature", _DEVICE_SIGNATURE if is_device else _SIGNATURE)
+        claim = _Claim(key_id, nonce, timestamp, signature)
         try:
-            return await self._check(inbound, key_id, nonce, timestamp, signature)
+            return await (self._check_device(inbound, claim) if is_device else self._check_key(inbound, claim))
         except ChannelRejected as error:
             error.client = key_id.decode()
             raise
 
-    async def _check(
-        self, inbound: Inbound, key_id: bytes, nonce: bytes, timestamp: bytes, signature: bytes
-    ) -> Credential:
-        key = self._keys.get(key_id)
-        if key is None or not self._is_in_force(key):
+    async def _check_key(self, inbound: Inbound, claim: _Claim) -> Credential:
+        key, signature_key = self._keys.get(claim.key_id.decode(), (None, None))
+        if key is None or signature_key is None or not self._is_in_force(key):
             # Said before the body is read: nobody without a key shall make us hold it. Key ids are no secret.
             raise ChannelRejected("unknown key" if key is None else f"key {key.id} is not in force")
-        query = sort_query(inbound.query)
-        offset = self._check_time(int(timestamp))
-        canonical = canonical_string(inbound, query, key_id, nonce, timestamp, await inbound.body.whole())
-        self._check_signature(key, canonical, bytes.fromhex(signature.decode()))
-        await self._check_first_use(key_id, nonce, signature)
-        self.clock_offsets[key.id] = offset
+        self.clock_offsets[key.id] = await self._check(inbound, claim, signature_key)
         return Credential(self.name, read_bearer(inbound), key.id)
 
-    def _check_time(self, signed_at: int) -> float:
-        now = self.context.clock()
-        # A clock that is set back must not bring back requests whose use has been forgotten meanwhile.
-        self._latest = max(self._latest, now)
-        if signed_at > now + self.config.window or signed_at < self._latest - self.config.window:
-            raise ClockSkew(f"signed {signed_at - now:+.0f} s from now")
-        if signed_at < self._start:
-            raise ClockSkew("signed before this channel started")
-        return signed_at - now
+    async def _check_device(self, inbound: Inbound, claim: _Claim) -> Credential:
+        device = await self._device(claim.key_id.decode().removeprefix(DEVICE_MARK))
+        try:
+            key = read_device_key(device.algorithm, device.public_key, self.context.crypto)
+        except ValueError as error:
+            raise ChannelRejected(f"the device's key cannot be used: {error}") from error
+        await self._check(inbound, claim, key)
+        return Credential(self.name, read_bearer(inbound), device.id, owner=(device.issuer, device.subject))
 
-    def _check_signature(self, key: AppKey, canonical: bytes, signature: bytes) -> None:
-        secret = key.secret.get_secret_value().encode()
-        if not hmac.compare_digest(hmac.digest(secret, canonical, _DIGESTS[key.algorithm]), signature):
-            raise ChannelRejected(f"signature of key {key.id}")
+    async def _device(self, device_id: str) -> Device:
+        devices = self.context.devices
+        device = await devices.find(device_id) if devices is not None and self.config.devices else None
+        if device is None:
+            raise ChannelRejected("a device that is not enrolled, or was removed")
+        return device
+
+    async def _check(self, inbound: Inbound, claim: _Claim, key: SignatureKey) -> float:
+        """Check everything but the key's own state; give how far the caller's clock is ahead."""
+        signed_at = int(claim.timestamp)
+        offset = self._freshness.check_time(signed_at)
+        try:
+            query = sort_query(inbound.query)
+        except RepeatedParameterError as error:
+            raise ChannelRejected(str(error)) from error
+        body = await inbound.body.whole()
+        signed = canonical_request(
+            inbound.method, inbound.path, query, claim.key_id, claim.nonce, claim.timestamp, body
+        )
+        mark = await key.verify(signed, _decoded(claim.signature))
+        if mark is None:
+            raise ChannelRejected("the signature does not hold")
+        await self._freshness.check_first_use(claim.key_id.decode(), signed_at, mark, claim.nonce)
+        return offset
 
     def _is_in_force(self, key: AppKey) -> bool:
         return key.enabled and (key.not_before is None or self._now() >= key.not_before)
@@ -151,54 +196,18 @@ class App(Channel[AppConfig]):
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.context.clock()).astimezone()
 
-    async def _check_first_use(self, key_id: bytes, nonce: bytes, signature: bytes) -> None:
-        # A request can be believed from `window` before to `window` after its timestamp; a second more rounds that up.
-        seconds = 2 * self.config.window + 1
-        use = hashlib.sha256(b"\n".join((self.name.encode(), key_id, nonce, signature))).digest()
-        if not await self.context.once.first_use(use, seconds):
-            raise Replayed("signature and nonce were used before")
+
+def _decoded(signature: bytes) -> bytes:
+    """64 bytes of a device in base64url, 32 of an access key in hexadecimal; the two have different lengths."""
+    if len(signature) == 64:
+        return bytes.fromhex(signature.decode())
+    raw = urlsafe_b64decode(signature + b"==")
+    if urlsafe_b64encode(raw).rstrip(b"=") != signature:
+        raise ChannelRejected("x-signature has stray bits")
+    return raw
 
 
-def canonical_string(inbound: Inbound, query: str, key_id: bytes, nonce: bytes, timestamp: bytes, body: bytes) -> bytes:
-    """What is signed. No part can hold a line feed, so no part can pass for another.
-
-    Args:
-        inbound: for its method and its path as it arrived.
-        query: as `sort_query` gives it.
-        key_id: value of x-ak.
-        nonce: value of x-nonce.
-        timestamp: value of x-timestamp.
-        body: the whole body.
-    """
-    return b"\n".join(
-        (
-            inbound.method.encode(),
-            inbound.path.encode(),
-            query.encode(),
-            b"x-ak:" + key_id,
-            b"x-nonce:" + nonce,
-            b"x-timestamp:" + timestamp,
-            hashlib.sha256(body).hexdigest().encode(),
-        )
-    )
-
-
-def sort_query(query: str) -> str:
-    """The pieces between `&`, percent-encoding untouched, in the order of their bytes.
-
-    Raises:
-        ChannelRejected: a parameter is there twice: sorting hides which one comes first, and that may matter inside.
-    """
-    if not query:
-        return ""
-    pieces = query.split("&")
-    names = [unquote_to_bytes(piece.partition("=")[0].replace("+", " ")) for piece in pieces]
-    if len(set(names)) != len(names):
-        raise ChannelRejected("a query parameter is there twice")
-    return "&".join(sorted(pieces))
-
-
-def _header(inbound: Inbound, name: bytes, grammar: re.Pattern[bytes]) -> bytes:
+def _field(inbound: Inbound, name: bytes, grammar: re.Pattern[bytes]) -> bytes:
     value = inbound.fields.get(name)
     if value is None or grammar.fullmatch(value) is None:
         raise ChannelRejected(f"{name.decode()} is missing or not of its form")

@@ -4,7 +4,7 @@ import pytest
 import structlog
 
 from gateway import PartContext
-from gateway.state import MemoryOnce
+from gateway.state import MemoryStore
 from tests.plugin_world import Clock, Platform, Signer
 
 
@@ -34,7 +34,7 @@ def context(clock, platform, log) -> PartContext:
     return PartContext(
         name="part",
         fetch=platform,
-        once=MemoryOnce(monotonic=lambda: clock.mono),
+        once=MemoryStore(monotonic=lambda: clock.mono, clock=lambda: clock.wall),
         clock=lambda: clock.wall,
         monotonic=lambda: clock.mono,
         log=log,

@@ -10,7 +10,7 @@ import json
 import pkgutil
 import re
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -29,32 +29,74 @@ from gateway import (
     ChannelRejected,
     Credential,
     CredentialRejected,
+    CrossSite,
     Deny,
     HttpAnswer,
     Kind,
+    Login,
     PartContext,
     Principal,
     Reauthorizer,
     RequestMalformed,
     Settings,
+    SignIn,
+    SignInMalformed,
+    SignInRefused,
     StepUp,
     Verifier,
     VerifierUnavailable,
 )
+from gateway import Platform as SignInPlatform
 from gateway.configuration.parts import part_config
 from gateway.contracts import Part
 from gateway.errors import GatewayError
-from gateway.state import MemoryOnce
+from gateway.state import MemoryStore
+from tests.identity.session_world import House
 from tests.plugin_world import AUDIENCE, ISSUER, NOW, Clock, Platform, Signer, answer, b64, inbound, principal, visit
 
 SECRET = "correct-horse-battery-staple"
 PLATFORM = {"issuer": ISSUER, "audience": AUDIENCE}
+AT = {"issuer": ISSUER, "addresses": {"internet": ISSUER}}
+BG = {"access_key": "AK-TEST", "secret": SECRET}
+RSA_KEY = Signer("RS256", "rs256-1").public_pem()
 SAMPLES = {
     "plugins.channels.web:Web": {"session_cookie": "__Host-sid"},
+    "plugins.channels.signed:Signed": {
+        "scheme": {"kind": "template"},
+        "callers": [{"id": "demo-ak", "algorithm": "hmac-sha256", "key": SECRET}],
+    },
     "plugins.channels.app:App": {"keys": [{"id": "demo-ak", "secret": SECRET}]},
+    "plugins.channels.wechat:WeChat": {
+        "app_id": "demo-ak",
+        "secret": SECRET,
+        "messages": {"paths": ["/guides/1"], "keys": [{"token": SECRET}], "encrypted": False},
+    },
+    "plugins.channels.alipay:Alipay": {"app_id": "demo-ak", "public_keys": [RSA_KEY], "notifications": ["/guides/1"]},
+    "plugins.channels.unionpay:UnionPay": {
+        "app_id": "demo-ak",
+        "secret": SECRET,
+        "acp": {"paths": ["/guides/1"], "merchants": ["1"], "sign_method": "11", "keys": [SECRET]},
+    },
     "plugins.verifiers.province_jwt:ProvinceJwt": PLATFORM | {"jwks": f"{ISSUER}/jwks"},
     "plugins.verifiers.province_introspection:ProvinceIntrospection": PLATFORM
     | {"endpoint": f"{ISSUER}/introspect", "client_id": "dept-hrss", "client_secret": SECRET, "jwt": True},
+    "plugins.verifiers.session:Session": {},
+    "plugins.platforms.standard:Standard": PLATFORM
+    | {"client_id": "dept-hrss", "client_secret": SECRET, "authorization": f"{ISSUER}/authorize"}
+    | {
+        name: f"{ISSUER}/{name}" for name in ("token", "jwks", "userinfo", "introspection", "revocation", "end_session")
+    },
+    "plugins.platforms.zhejiang:ZhejiangPerson": AT
+    | {"service_code": "svc", "service_password": SECRET, "gateway": BG},
+    "plugins.platforms.zhejiang:ZhejiangLegal": AT | {"gateway": BG},
+    "plugins.platforms.zhejiang_irs:ZhejiangIrs": AT | {"app_id": "2001", "gateway": BG},
+    "plugins.platforms.hanweb_jis:HanwebJis": AT | {"app_mark": "mark", "app_word": SECRET[:24]},
+    "plugins.platforms.guangdong:Guangdong": AT
+    | {"client_id": "dept-hrss", "client_secret": SECRET, "envelope": {"key": SECRET}},
+    "plugins.platforms.national:National": AT
+    | {"requester": "rid-1", "secret": SECRET, "user_service": "s_2", "ticket_service": "s_1", "login_path": "/login"},
+    "plugins.platforms.tif:TifChannel": {"token": SECRET},
+    "plugins.platforms.tif:Tif": {"issuer": ISSUER},
     "plugins.reauthorizers.assurance:Assurance": {"minimum": 3, "max_age": "5m"},
     "plugins.reauthorizers.office_hours:OfficeHours": {"hours": {"monday": ["09:00-12:00"]}},
     "plugins.example:Ticket": {"secret": SECRET},
@@ -79,6 +121,7 @@ KEYS = answer({"keys": [SIGNER.jwk()]})
 each_part = pytest.mark.parametrize("use", PARTS)
 each_channel = pytest.mark.parametrize("use", [use for use, part in PARTS.items() if issubclass(part, Channel)])
 each_verifier = pytest.mark.parametrize("use", [use for use, part in PARTS.items() if issubclass(part, Verifier)])
+each_platform = pytest.mark.parametrize("use", [use for use, part in PARTS.items() if issubclass(part, SignInPlatform)])
 each_reauthorizer = pytest.mark.parametrize(
     "use", [use for use, part in PARTS.items() if issubclass(part, Reauthorizer)]
 )
@@ -89,9 +132,12 @@ hostile = settings(max_examples=150, deadline=None, suppress_health_check=[Healt
 def make(use: str, said: HttpAnswer | Exception = KEYS) -> Part:
     """The part with its sample settings, beside a platform that says just this, and a log that is kept."""
     clock = Clock()
-    once = MemoryOnce(capacity=10, monotonic=lambda: clock.mono)
+    once = MemoryStore(capacity=10, monotonic=lambda: clock.mono)
     log = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
-    context = PartContext("part", Platform([said]), once, lambda: clock.wall, lambda: clock.mono, log)
+    sessions = House(clock).sessions
+    context = PartContext(
+        "part", Platform([said]), once, lambda: clock.wall, lambda: clock.mono, log, sessions=sessions
+    )
     part = PARTS[use]
     return part(part_config(part, SAMPLES[use]), context)
 
@@ -203,7 +249,7 @@ QUERY = st.text("ab=&%2640+;", max_size=20)
 @given(fields=FIELDS, query=QUERY, body=st.binary(max_size=20))
 async def test_a_channel_recognises_or_declines_or_rejects_and_nothing_else(use, fields, query, body):
     said = await outcome(make(use).identify(inbound("POST", "/guides/1", query, fields, body)))
-    documented = (Credential, ChannelRejected, CredentialRejected, RequestMalformed, CannotDecide)
+    documented = (Credential, ChannelRejected, CredentialRejected, CrossSite, RequestMalformed, CannotDecide)
     assert said is None or isinstance(said, documented)
     assert SECRET not in repr(said)
     assert not isinstance(said, Credential) or said.channel == "part"
@@ -248,6 +294,64 @@ async def test_a_verifier_knows_or_declines_or_rejects_or_cannot_tell_and_nothin
     written = str(verifier.context.log._logger.calls) + repr(verdict)
     assert SECRET not in written
     assert not token or len(token) < 20 or token not in written
+
+
+LOGINS = st.builds(
+    Login,
+    platform=st.just("part"),
+    kind=st.sampled_from(Kind),
+    state=st.text("aZ0_-", min_size=1, max_size=40),
+    callback=st.just("https://gw.example.gov.cn/sso/callback/part"),
+    nonce=st.text("aZ0_-", min_size=1),
+    secret=st.text("aZ0_-", min_size=37, max_size=37).map("proof-".__add__),
+    acr_values=st.none() | st.sampled_from(["1", "3 4", "L2"]),
+    max_age=st.none() | st.integers(0, 600),
+    began_at=st.just(NOW),
+)
+ANSWERS = st.dictionaries(st.sampled_from(["code", "ticket", "ticketId", "ssotoken", "state", "iss"]), WITH_SURROGATES)
+
+
+@each_platform
+@hostile
+@given(login=LOGINS)
+async def test_a_platform_leads_to_its_login_page_or_says_that_it_cannot(use, login):
+    platform = make(use)
+    try:
+        address = platform.login_address(login)
+    except SignInMalformed:
+        return
+    assert address.startswith(f"{ISSUER}/")
+    assert login.state in address
+    assert login.secret not in address
+    assert address.isascii()
+
+
+@each_platform
+@hostile
+@given(given_back=ANSWERS, login=LOGINS, said=SAID)
+async def test_a_platform_signs_in_or_refuses_or_cannot_tell_and_nothing_else(use, given_back, login, said):
+    platform = make(use, said)
+    verdict = await outcome(platform.redeem(given_back, login))
+    assert isinstance(verdict, SignIn | SignInRefused | VerifierUnavailable)
+    assert SECRET not in repr(verdict)
+    assert not isinstance(verdict, SignIn) or (verdict.principal.kind is Kind.LEGAL) is (verdict.person is not None)
+
+
+@each_platform
+async def test_a_platform_is_told_of_the_end_and_where_to_come_back_to(use):
+    platform = make(use, OSError("down"))
+    signed_in = SignIn(principal(session="s-1"), token="token-1")
+    told = await outcome(platform.end(signed_in))
+    assert told is None or isinstance(told, VerifierUnavailable)
+    address = platform.logout_address(signed_in, "https://gw.example.gov.cn/sso/")
+    assert address is None or "https%3A%2F%2Fgw.example.gov.cn%2Fsso%2F" in address
+
+
+@each_platform
+@pytest.mark.parametrize("token", ["", "no token", SIGNER.token(), SIGNER.token({"typ": "logout+jwt"})])
+async def test_a_platform_reads_what_it_signed_or_says_why_not(use, token):
+    said = await outcome(make(use).read_signed(token, frozenset({"logout+jwt"})))
+    assert isinstance(said, Mapping | CredentialRejected | VerifierUnavailable)
 
 
 @each_reauthorizer

@@ -7,7 +7,7 @@ from aiohttp import ClientSession
 
 from gateway import Credential, CredentialRejected, Kind, PartContext, VerifierUnavailable
 from gateway.fetch import HttpFetch
-from gateway.state import MemoryOnce
+from gateway.state import MemoryStore
 from plugins.verifiers.province_introspection import ProvinceIntrospection, ProvinceIntrospectionConfig
 from plugins.verifiers.province_jwt import ProvinceJwt, ProvinceJwtConfig
 from sandbox.province import create_province
@@ -55,7 +55,7 @@ async def province(aiohttp_server):
             "failures": 1000,
         }
     )
-    once = MemoryOnce()
+    once = MemoryStore()
     async with ClientSession() as client:
         yield Province(
             address,
