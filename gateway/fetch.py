@@ -3,6 +3,8 @@
 No cookies, redirects, proxies or decompression, no connection kept, no request sent twice; every failure an OSError.
 """
 
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -92,4 +94,13 @@ async def _read_answer(response: aiohttp.ClientResponse, limit: int) -> HttpAnsw
         if len(body) > limit:
             raise OSError(f"the answer is larger than {limit} bytes")
     media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return HttpAnswer(response.status, media_type, bytes(body))
+    return HttpAnswer(response.status, media_type, bytes(body), _read_date(response.headers.get("Date", "")))
+
+
+def _read_date(field: str) -> float | None:
+    """Unix seconds of an HTTP date (RFC 9110 §5.6.7, which is always GMT); None when it is none."""
+    try:
+        told = parsedate_to_datetime(field)
+        return told.replace(tzinfo=UTC).timestamp() if told.tzinfo is None else told.timestamp()
+    except (ValueError, OverflowError):
+        return None

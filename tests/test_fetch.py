@@ -74,6 +74,27 @@ async def test_an_answer_is_its_status_its_media_type_and_its_body(fetch, origin
     assert (answer.status, answer.content_type, answer.body) == (200, "application/json", b"{}")
 
 
+@pytest.mark.parametrize(
+    ("date", "told"),
+    [
+        ("Tue, 09 Nov 2021 08:49:20 GMT", 1636447760.0),
+        ("Tue, 09 Nov 2021 08:49:20 -0000", 1636447760.0),
+        ("Tuesday, 09-Nov-21 08:49:20 GMT", 1636447760.0),
+        ("Tue, 99 Nov 2021 08:49:20 GMT", None),
+        ("1636447760", None),
+        ("", None),
+    ],
+)
+async def test_the_other_sides_clock_is_read_from_its_date(fetch, origin, date, told):
+    origin.answers = [http(b"{}", "200 OK", f"Date: {date}")]
+    assert (await fetch("GET", origin.url())).date == told
+
+
+async def test_without_a_date_the_other_sides_clock_is_not_known(fetch, origin):
+    origin.answers = [http(b"{}")]
+    assert (await fetch("GET", origin.url())).date is None
+
+
 async def test_method_fields_and_body_go_out_as_given(fetch, origin):
     origin.answers = [http(b"{}")]
     await fetch("POST", origin.url("/a%2Fb?x=%7e"), fields={"X-Own": "1"}, body=b"token=t")
