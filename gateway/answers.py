@@ -4,12 +4,13 @@ The error class says status, code and sentence; nothing of its `detail` is ever 
 what is made here.
 """
 
+from collections.abc import AsyncIterator
 from html import escape
 
 import msgspec
 
 from gateway.errors import GatewayError, MethodNotAllowed
-from gateway.model import Field
+from gateway.model import NO_BODY, Field, Tunnel
 
 _encode = msgspec.json.Encoder().encode
 
@@ -19,10 +20,13 @@ _PAGE = """<!doctype html>
 <title>{heading}</title></head>
 <body><main><h1>{heading}</h1>
 <p>{sentence}</p>
-<p>{other}</p>
+<p>{other}</p>{way}
 <p><small>{code} · {id}</small></p></main></body>
 </html>
 """
+
+_WAY = """
+<p><a href="{address}">继续办理 · Go on</a></p>"""
 
 _HEADINGS = {"zh-CN": "办理未完成", "en": "This did not go through"}
 
@@ -55,6 +59,7 @@ def render(error: GatewayError, id: str, accept: bytes, accept_language: bytes) 
             heading=_HEADINGS[language],
             sentence=escape(sentence),
             other=escape(other),
+            way="" if error.way is None else _WAY.format(address=escape(error.way)),
             code=escape(error.code),
             id=id,
         )
@@ -68,6 +73,8 @@ def render(error: GatewayError, id: str, accept: bytes, accept_language: bytes) 
         "code": error.code,
         "request_id": id,
     }
+    if error.way is not None:
+        problem["continue_at"] = error.way
     return fields, _encode(problem)
 
 
@@ -99,8 +106,35 @@ def _quality(parameters: bytes) -> float:
         return 0.0
 
 
+class PlainText:
+    """A short answer of a channel itself (gateway.model.Reply): what a platform that tries our address out wants."""
+
+    status = 200
+    tunnel: Tunnel | None = None
+
+    def __init__(self, text: str) -> None:
+        self.whole: bytes | None = text.encode()
+        self.length: int | None = len(text.encode())
+        self.fields: list[Field] = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"cache-control", b"no-store"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Nothing more is coming."""
+        return NO_BODY.chunks()
+
+
+def status_of(error: GatewayError) -> int:
+    """Status code of an error answer: 303 where a browser is shown another way (RFC 9110 §15.4.4)."""
+    return error.status if error.see_other is None else 303
+
+
 def _fields_of(error: GatewayError) -> list[Field]:
     fields: list[Field] = []
+    if error.see_other is not None:
+        fields.append((b"location", error.see_other.encode("latin-1")))
     if error.challenge is not None:
         fields.append((b"www-authenticate", error.challenge.encode("latin-1", "replace")))
     if error.retry_after is not None:

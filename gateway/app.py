@@ -12,12 +12,14 @@ from typing import Any
 
 from aiohttp import http_parser
 
-from gateway.building import Build, lend
+from gateway.building import Build
 from gateway.configuration.loading import policy_from, static_from
 from gateway.edge.server import EdgeServer
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, StateUnavailable
 from gateway.fetch import HttpFetch
+from gateway.identity.operators import end_sessions, list_sessions
 from gateway.inbound import InboundReader
+from gateway.lending import lend
 from gateway.pipeline import Pipeline
 from gateway.records import health
 from gateway.records.access import AccessLog, Describe
@@ -77,6 +79,7 @@ class EdgeProcess:
         self._log = log.logger(worker=number)
         self._sink = Sink(settings.records.access, settings.records.queue)
         self._metrics = Metrics()
+        self._pseudonyms = Pseudonyms(settings.records.pseudonym_key.get_secret_value().encode())
         self._records = AccessLog(self._sink, self._metrics.observe, self._describe(number), loop)
         self._fetch = HttpFetch()
         self._lent = lend(settings, self._fetch, self._log)
@@ -87,13 +90,13 @@ class EdgeProcess:
         self._retiring: set[asyncio.Task[None]] = set()
         self._retire_tick = retire_tick
         self._drained = asyncio.Event()
+        self._lent_started = False
         self._feed_metrics()
 
     def _describe(self, number: int) -> Describe:
         records = self._settings.records
-        pseudonyms = Pseudonyms(records.pseudonym_key.get_secret_value().encode())
         return Describe(
-            pseudonyms,
+            self._pseudonyms,
             worker=number,
             boot=secrets.token_hex(8),
             query_parameters=records.query_parameters,
@@ -104,9 +107,15 @@ class EdgeProcess:
 
     async def prepare(self, snapshot: bytes, generation: int, revision: str) -> None:
         """See gateway.processes.worker.Edge."""
+        await self._start_lent()
         build = Build(self._lent, policy_from(snapshot), generation, self._build, revision)
         await build.start()
         self._prepared[generation] = build
+
+    async def _start_lent(self) -> None:
+        if not self._lent_started:
+            self._lent_started = True
+            await self._lent.start()
 
     def commit(self, generation: int) -> None:
         """See gateway.processes.worker.Edge."""
@@ -170,6 +179,7 @@ class EdgeProcess:
         if self._build is not None:
             await self._build.stop()
         await self._fetch.close()
+        await self._lent.close()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._sink.close, 2.0)
         await loop.run_in_executor(None, self._application_sink.close, 1.0)
@@ -189,6 +199,7 @@ class EdgeProcess:
             "routes": 0 if build is None else len(build.policy.router),
             "remembered": len(self._lent.memory),
             "revocations": len(self._lent.revocations),
+            "state": self._lent.state.status() | {"current": self._lent.revocations.current()},
         } | self._said()
 
     def metrics(self) -> dict[str, Any]:
@@ -201,15 +212,29 @@ class EdgeProcess:
             self._sink.reopen()
             self._application_sink.reopen()
         elif name == "revoke":
-            self._lent.revocations.revoke(
-                session=arguments.get("sid"),
-                token_id=arguments.get("jti"),
-                subject=arguments.get("sub"),
-                at=arguments.get("at"),
-            )
+            await self._revoke(arguments)
+        elif name == "refresh-keys":
+            return {} if self._build is None else await self._build.refresh_keys(arguments.get("verifier"))
+        elif name == "list-sessions":
+            return await list_sessions(self._lent.sessions, arguments, self._pseudonyms.of)
+        elif name == "end-sessions":
+            return await end_sessions(self._lent.sessions, arguments)
         else:
             raise ValueError(f"no command {name!r}")
         return {}
+
+    async def _revoke(self, arguments: dict[str, Any]) -> None:
+        try:
+            await self._lent.state.feed.withdraw(
+                session=arguments.get("sid"),
+                token_id=arguments.get("jti"),
+                subject=arguments.get("sub"),
+                issuer=arguments.get("iss"),
+                at=arguments.get("at"),
+            )
+        except StateUnavailable:
+            if self._server is not None:  # before that it is said again, and the feed tells the others by itself
+                raise
 
     def _feed_metrics(self) -> None:
         feed = self._metrics.feed
@@ -222,6 +247,7 @@ class EdgeProcess:
         feed("tongguan_records_lost_total", lambda: {("application",): float(self._application_sink.lost)})
         feed("tongguan_key_age_seconds", lambda: health.key_ages(self._said()))
         feed("tongguan_breaker_state", lambda: health.breakers(self._said()))
+        feed("tongguan_clock_offset_seconds", lambda: health.clock_offsets(self._said()))
         feed("tongguan_ferry_depth", lambda: health.ferry(self._said(), "depth"))
         feed("tongguan_ferry_dwell_seconds_total", lambda: health.ferry(self._said(), "dwell_seconds"))
         feed("tongguan_ferry_late_total", lambda: health.ferry(self._said(), "late"))

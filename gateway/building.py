@@ -6,23 +6,25 @@ fails here is a part itself.
 
 import asyncio
 import json
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from gateway.chain import ReauthorizerChain, VerdictMemory, VerifierChain
+from pydantic import BaseModel, SecretStr
+
+from gateway.chain import AnyVerifier, ReauthorizerChain, VerifierChain
 from gateway.configuration.parts import KINDS, import_part, part_config
-from gateway.contracts import Channel, Fetch, Forwarder, Part, PartContext, Reauthorizer, Settings, Verifier
+from gateway.contracts import Channel, Forwarder, Part, Reauthorizer, Settings, Verifier
 from gateway.cors import Cors
+from gateway.desk.host import DeskForwarder
+from gateway.desk.opening import desk_routes, guide_of, open_desk, own_entrances
 from gateway.errors import ConfigurationError
 from gateway.ferry.carriers import carrier_of
 from gateway.fields import REQUEST_FIELDS
 from gateway.forward.direct import DirectForwarder
 from gateway.forward.ferry import FerryForwarder
 from gateway.forward.upstream import Upstream
-from gateway.identity.revocations import Revocations
-from gateway.inward import IdentitySigner
 from gateway.items import Route, Router
+from gateway.lending import Lent
 from gateway.model import Item
 from gateway.policy import Entrance, Policy
 from gateway.settings import (
@@ -34,10 +36,10 @@ from gateway.settings import (
     PartSettings,
     PolicySettings,
     ReauthorizeSettings,
-    StaticSettings,
 )
-from gateway.state import MemoryOnce
-from gateway.throttle import Rates, Throttle
+from gateway.signin import Platform, SignInChannel
+from gateway.signin_settings import OWN_SYSTEM, LoginSettings
+from gateway.throttle import Throttle
 
 ASSURANCE = PartSettings(name="assurance", use="plugins.reauthorizers.assurance:Assurance")
 """Stands before an item's own re-authorizers when the item names an `assurance`."""
@@ -63,58 +65,6 @@ class PartBroken(ConfigurationError):
         super().__init__([f"{what} cannot be made: {error!r}"])
         self.key = _KEYS[kind]
         self.name = settings.name
-
-
-class Lent:
-    """What the gateway lends to every part and forwarder; lives as long as the process.
-
-    Args:
-        context: the context of a part that has no name yet.
-        signer: signs the identity that goes inward.
-        body_limit: bytes of a request body where the item does not say.
-    """
-
-    def __init__(self, context: PartContext, signer: IdentitySigner, body_limit: int) -> None:
-        self.context = context
-        self.signer = signer
-        self.body_limit = body_limit
-        self.rates = Rates()
-        self.memory = VerdictMemory()
-        self.revocations = Revocations(clock=context.clock)
-
-    def context_of(self, name: str) -> PartContext:
-        """The context of one part."""
-        lent = self.context
-        return PartContext(name, lent.fetch, lent.once, lent.clock, lent.monotonic, lent.log.bind(part=name))
-
-
-def lend(settings: StaticSettings, fetch: Fetch, log: Any) -> Lent:
-    """What this installation lends to parts.
-
-    Args:
-        settings: gateway.yaml.
-        fetch: see Fetch.
-        log: the application log.
-
-    Raises:
-        ConfigurationError: the identity key cannot be used.
-    """
-    context = PartContext("", fetch, MemoryOnce(), time.time, time.monotonic, log)
-    return Lent(context, signer_of(settings), settings.limits.body)
-
-
-def signer_of(settings: StaticSettings) -> IdentitySigner:
-    """The signer of the identity that goes inward; `keys show` prints its public half.
-
-    Raises:
-        ConfigurationError: the key cannot be used.
-    """
-    identity = settings.identity
-    try:
-        key = identity.key.get_secret_value()
-        return IdentitySigner(key, identity.kid, settings.department, time.time, lifetime=identity.lifetime)
-    except ValueError as exc:
-        raise ConfigurationError([f"identity.key: {exc}"]) from exc
 
 
 class Build:
@@ -178,6 +128,12 @@ class Build:
         """Stop what this build alone has: it was started and never carried a request."""
         await self._stop(self._fresh)
 
+    async def refresh_keys(self, name: str | None = None) -> dict[str, str]:
+        """Have all verifiers, or the one of that name, fetch their issuers' keys; those that keep none are left out."""
+        asked = [one for one in self.verifiers if name in (None, one.name)]
+        told = await asyncio.gather(*(one.refresh_keys() for one in asked))
+        return {one.name: outcome for one, outcome in zip(asked, told, strict=True) if outcome is not None}
+
     @property
     def verifiers(self) -> frozenset[Verifier[Settings]]:
         """Those whose verdicts may be believed under this build."""
@@ -215,7 +171,35 @@ class Build:
                     chosen, self._lent.memory, self._lent.revocations, self._lent.context.clock
                 )
             routes += self._routes(item, chains[names], systems[item.system], forwarders[item.system])
-        return Policy(generation, Router(routes), tuple(channels.values()), settings.client_rate, revision)
+        entrances = tuple(channels.values())
+        if settings.login is None:
+            return Policy(generation, Router(routes), entrances, settings.client_rate, revision)
+        desk = self._desk(settings.login, verifiers, channels)
+        return Policy(
+            generation,
+            Router([*routes, *desk_routes(desk, self._lent)]),
+            entrances,
+            settings.client_rate,
+            revision,
+            own_entrances(settings.login, self._lent.context),
+            guide_of(settings.login, channels, self._lent).guide,
+        )
+
+    def _desk(
+        self, login: LoginSettings, verifiers: Mapping[str, AnyVerifier], channels: Mapping[str, Entrance]
+    ) -> DeskForwarder:
+        """The desk: the one in use when nothing that it works with changed, else a new one."""
+        platforms = {name: one for name, one in verifiers.items() if isinstance(one, Platform)}
+        accounts = {name: channels[name].channel for name in login.channels}
+        used = [id(part) for part in (*platforms.values(), *accounts.values())]
+        key = _key("desk", login.model_dump(mode="python"), used) + _secrets(login)
+        desk = self._previous.forwarders.get(key) if self._previous else None
+        if not isinstance(desk, DeskForwarder):
+            channels_ = {name: one for name, one in accounts.items() if isinstance(one, SignInChannel)}
+            desk = open_desk(login, platforms, channels_, self._lent)
+            self._fresh.append(desk)
+        self.forwarders[key] = self._systems[OWN_SYSTEM] = desk
+        return desk
 
     def _entrance(self, settings: ChannelSettings) -> Entrance:
         channel = self._part(Channel, settings)
@@ -319,6 +303,10 @@ def _key(*what: object) -> str:
     return json.dumps(what, sort_keys=True, default=repr)
 
 
-def _secrets(settings: DirectSettings | FerrySettings) -> str:
+def _secrets(settings: object) -> str:
     """What `repr` hides, so that a changed key makes a new link."""
-    return settings.key.get_secret_value() if isinstance(settings, FerrySettings) else ""
+    if isinstance(settings, SecretStr):
+        return settings.get_secret_value() + "\0"
+    if isinstance(settings, BaseModel):
+        return "".join(_secrets(getattr(settings, name)) for name in type(settings).model_fields)
+    return "".join(map(_secrets, settings)) if isinstance(settings, tuple) else ""

@@ -15,12 +15,14 @@ import msgspec
 
 from gateway.contracts import Reauthorizer, Settings, Verifier
 from gateway.errors import (
+    CannotDecide,
     Conflict,
     CredentialRejected,
     Forbidden,
     GatewayError,
     InternalError,
     IssuerUnknown,
+    StateUnavailable,
     StepUpRequired,
     TokenMissing,
     TokenRevoked,
@@ -87,6 +89,7 @@ class VerdictMemory:
         self._most_bad = max(1, capacity // 10)
         self._good: dict[bytes, Remembered] = {}
         self._bad: dict[bytes, Rejected] = {}
+        self._versions: dict[tuple[str, str], int] = {}
 
     def good(self, key: bytes) -> Remembered | None:
         """The verdict on a good token; None when there is none. Whether it still holds is the chain's to say."""
@@ -107,6 +110,18 @@ class VerdictMemory:
         if len(self._bad) >= self._most_bad and key not in self._bad:
             del self._bad[next(iter(self._bad))]
         self._bad[key] = verdict
+
+    def is_outdated(self, principal: Principal) -> bool:
+        """Tell whether the issuer has spoken of a newer profile of this person since."""
+        return principal.version < self._versions.get((principal.issuer, principal.subject), 0)
+
+    def note_version(self, principal: Principal) -> None:
+        """Remember which profile of a person is the newest one heard of; the oldest entries go first."""
+        person = principal.issuer, principal.subject
+        if principal.version > self._versions.get(person, 0):
+            if len(self._versions) >= self._most_good:
+                del self._versions[next(iter(self._versions))]
+            self._versions[person] = principal.version
 
     def forget(self, key: bytes) -> None:
         """Drop a verdict that no longer holds."""
@@ -161,7 +176,7 @@ class VerifierChain:
 
         Raises:
             TokenMissing, IssuerUnknown, CredentialRejected, TokenRevoked: 401.
-            VerifierUnavailable: nobody can tell now; 503.
+            VerifierUnavailable, StateUnavailable: nobody can tell now; 503.
         """
         token = credential.token
         if token is None:
@@ -170,18 +185,29 @@ class VerifierChain:
         known = self._memory.good(key)
         if known is not None and self._holds(known):
             exchange.note(known.verifier.name, "remembered")
-            return self._unless_revoked(known.principal, exchange)
+            return self._unless_denied(known.principal, credential, exchange)
         if known is not None:
             self._memory.forget(key)
-        return self._unless_revoked(await self._ask_once(key, credential, exchange), exchange)
+        return self._unless_denied(await self._ask_once(key, credential, exchange), credential, exchange)
 
     def _holds(self, known: Remembered) -> bool:
-        return known.until > self._clock() and known.epoch == known.verifier.epoch and known.links == self._verifiers
+        return (
+            known.until > self._clock()
+            and known.epoch == known.verifier.epoch
+            and known.links == self._verifiers
+            and not (known.principal.version and self._memory.is_outdated(known.principal))
+        )
 
-    def _unless_revoked(self, principal: Principal, exchange: Exchange) -> Principal:
+    def _unless_denied(self, principal: Principal, credential: Credential, exchange: Exchange) -> Principal:
         if self._revocations.deny(principal):
             exchange.note("revocations", "denied")
             raise TokenRevoked("session, token or subject is in the deny set")
+        if not self._revocations.current():
+            exchange.note("revocations", "cannot tell")
+            raise StateUnavailable("what was withdrawn lately is not known here", retry_after=1.0)
+        if credential.owner is not None and not _is_owner(principal, credential.owner):
+            exchange.note(credential.channel, "another person's device")
+            raise CredentialRejected("signed by the device of somebody else than the token's person")
         return principal
 
     async def _ask_once(self, key: bytes, credential: Credential, exchange: Exchange) -> Principal:
@@ -215,10 +241,18 @@ class VerifierChain:
             epoch = verifier.epoch
             principal = await self._hear(verifier, key, credential, said)
             if principal is not None:
+                if principal.version:
+                    self._check_version(principal, verifier.name)
                 until = min(principal.expires_at, self._clock() + verifier.remember)
                 self._memory.keep_good(key, Remembered(principal, verifier, self._verifiers, until, epoch))
                 return principal
         raise IssuerUnknown("no verifier of the chain knows this kind of token")
+
+    def _check_version(self, principal: Principal, verifier: str) -> None:
+        """Believe nothing that was said of an older profile than the newest one heard of."""
+        if self._memory.is_outdated(principal):
+            raise TokenRevoked(f"{verifier} speaks of version {principal.version} of a profile that has changed since")
+        self._memory.note_version(principal)
 
     async def _hear(self, verifier: AnyVerifier, key: bytes, credential: Credential, said: "Said") -> Principal | None:
         """Ask one verifier, and note what it says, whatever that is."""
@@ -229,7 +263,7 @@ class VerifierChain:
             until = self._clock() + verifier.remember_rejected
             self._memory.keep_bad(key, Rejected(copy.copy(error), verifier, self._verifiers, until))
             raise
-        except VerifierUnavailable:
+        except CannotDecide:
             said.append((verifier.name, "cannot tell"))
             raise
         except Exception as exc:
@@ -244,6 +278,11 @@ class VerifierChain:
         """Verifiers of the token's issuer, and those that judge any token; the order stays."""
         issuer = unverified_issuer(credential.token or "")
         return [one for one in self._verifiers if not one.issuers or issuer in one.issuers]
+
+
+def _is_owner(principal: Principal, owner: tuple[str, str]) -> bool:
+    """Tell whether the owner is who the request is for, or the person who acts for that unit."""
+    return principal.issuer == owner[0] and owner[1] in (principal.subject, principal.operator)
 
 
 class ReauthorizerChain:

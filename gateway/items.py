@@ -36,6 +36,7 @@ class Route(msgspec.Struct, frozen=True, eq=False):
         kinds: the item's audience again, as a tuple: members are few, and hashing one costs more than looking at all.
         upgrade: "websocket" when that is let through, else None.
         forwarded: True when the system is told the client's address and our host.
+        own: the channel that stands for the gateway's own pages; None for an item of the catalogue.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Route(msgspec.Struct, frozen=True, eq=False):
     kinds: tuple[Kind, ...]
     upgrade: str | None = None
     forwarded: bool = True
+    own: str | None = None
 
     def outbound(self, visit: Visit, principal: Principal | None, inject: tuple[Field, ...], spent: float) -> Outbound:
         """Strip, then inject: allow-listed fields of the client, without those meant for one hop, then our own.

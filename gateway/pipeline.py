@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
+from gateway.answers import PlainText
 from gateway.cors import asked_method
 from gateway.errors import (
     AudienceNotAllowed,
@@ -121,6 +123,7 @@ class Pipeline:
             await self._carry(client, exchange, policy)
         except GatewayError as error:
             self._note(error, exchange)
+            await self._guide(error, exchange, policy)
             client.refuse(exchange, error)
         except asyncio.CancelledError:
             if self.draining:
@@ -156,6 +159,15 @@ class Pipeline:
             cause = error.__cause__ or error
             self._log.error("a part broke", request_id=exchange.id, reason=error.detail, exc_info=cause)
 
+    async def _guide(self, error: GatewayError, exchange: Exchange, policy: Policy) -> None:
+        """Show a person in a browser the way to sign in, where that would help; everybody else gets the error alone."""
+        if policy.guide is None or error.status != 401:
+            return
+        try:
+            error.see_other = await policy.guide(error, exchange)
+        except CannotDecide as doubt:
+            self._log.warning("nobody was shown the way to sign in", request_id=exchange.id, reason=doubt.detail)
+
     def carries_up_to(self, generation: int) -> bool:
         """Tell whether a request that began under this generation or an earlier one is under way."""
         for one in [one for one, count in self._under.items() if count == 0 and one <= generation]:
@@ -173,7 +185,7 @@ class Pipeline:
         exchange.item, exchange.template = route.item, route.template
         client.admit_body(route.body_limit)
         exchange.stage = IDENTIFY
-        entrance, credential = await policy.identify(inbound)
+        entrance, credential = await policy.identify(inbound, route)
         exchange.credential = credential
         channel = entrance.channel.name
         if entrance.cors is not None:
@@ -184,6 +196,11 @@ class Pipeline:
         exchange.stage = THROTTLE
         self._spend(entrance, inbound)
         route.throttle.admit()
+        if credential.answer is not None:
+            await client.relay(exchange, PlainText(credential.answer))
+            return
+        if credential.body is not None:
+            inbound = msgspec.structs.replace(inbound, body=credential.body)
         with route.throttle:
             visit = Visit(inbound, route.item, route.id, route.template, params, channel, exchange.began_at)
             outbound = await self._decide(route, visit, credential, exchange, began)

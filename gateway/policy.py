@@ -3,15 +3,19 @@
 building.py makes it; pipeline.py takes the current one at the start of a request and keeps it to the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
 from gateway.contracts import Channel, Settings
 from gateway.cors import Cors
-from gateway.errors import ChannelRejected, Unauthenticated
-from gateway.items import Router
+from gateway.errors import ChannelRejected, GatewayError, Unauthenticated
+from gateway.exchange import Exchange
+from gateway.items import Route, Router
 from gateway.model import Credential, Field, Inbound
+
+Guide = Callable[[GatewayError, Exchange], Awaitable[str | None]]
+"""Says where a browser can sign in after this error; None when that does not help, or nobody sits before it."""
 
 
 class Entrance(msgspec.Struct, frozen=True, eq=False):
@@ -39,6 +43,8 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
         router: the items.
         entrances: channels in the order they are asked.
         client_rate: requests of one client address, whatever it asks for.
+        own: entrances of the gateway's own pages, by the name of their channel.
+        guide: see Guide; None where nobody signs in.
     """
 
     generation: int
@@ -46,14 +52,18 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
     entrances: Sequence[Entrance]
     client_rate: str | None = None
     revision: str = ""
+    own: Mapping[str, Entrance] = {}
+    guide: Guide | None = None
 
-    async def identify(self, inbound: Inbound) -> tuple[Entrance, Credential]:
-        """Find the channel that a request came through.
+    async def identify(self, inbound: Inbound, route: Route) -> tuple[Entrance, Credential]:
+        """Find the channel that a request came through. The gateway's own pages look at what they are sent themselves.
 
         Raises:
             ChannelRejected: it is a channel's request and its signature does not hold.
             Unauthenticated: no channel recognises it.
         """
+        if route.own is not None:
+            return self.own[route.own], Credential(route.own)
         for entrance in self.entrances:
             try:
                 credential = await entrance.channel.identify(inbound)

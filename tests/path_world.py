@@ -11,7 +11,7 @@ from gateway.exchange import Exchange
 from gateway.fields import REQUEST_FIELDS
 from gateway.identity.revocations import Revocations
 from gateway.items import Route
-from gateway.model import ALLOW, NO_BODY, Credential, Inbound, Item, Kind, Outbound, Principal, Visit
+from gateway.model import ALLOW, NO_BODY, Body, Credential, Inbound, Item, Kind, Outbound, Principal, Visit
 from gateway.throttle import Rates, Throttle
 
 NOW = 1_700_000_000.0
@@ -58,6 +58,8 @@ class FakeChannel:
         self.name = name
         self.error = error
         self.mine = mine
+        self.answers: str | None = None
+        self.opened: Body | None = None
 
     async def identify(self, inbound: Inbound) -> Credential | None:
         if self.error is not None:
@@ -65,7 +67,8 @@ class FakeChannel:
         if not self.mine:
             return None
         value = inbound.fields.get(b"authorization")
-        return Credential(self.name, None if value is None else value.removeprefix(b"Bearer ").decode("latin-1"))
+        token = None if value is None else value.removeprefix(b"Bearer ").decode("latin-1")
+        return Credential(self.name, token, body=self.opened, answer=self.answers)
 
 
 class FakeVerifier:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import jwt
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from gateway import NO_BODY, HttpAnswer, Inbound, Item, Kind, Principal, Visit
@@ -69,6 +70,10 @@ class Signer:
         jwk.pop("key_ops", None)
         members = {**jwk, "kid": self.kid, "alg": self.algorithm, "use": "sig", **replaced}
         return {name: value for name, value in members.items() if value is not None}
+
+    def public_pem(self) -> str:
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return self.private.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
     def token(self, header: dict | None = None, **claims: object) -> str:
         """A token; a claim that is given as None is left out."""

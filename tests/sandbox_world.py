@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from sandbox.furnishing import furnish
-from sandbox.launch import make_children
+from sandbox.launch import first_of, make_children
 from sandbox.places import Places
 
 DEADLINE = 60.0
@@ -92,8 +92,11 @@ def name_of(command):
     """What the sandbox calls the process with this command line."""
     if "--system" in command:
         return command[command.index("--system") + 1]
-    names = {"serve": "edge", "gatekeeper": "gatekeeper", "sandbox.province": "province"}
-    return next((name for word, name in names.items() if word in command), "assistant")
+    if "serve" in command:
+        return "medical-edge" if "/medical/" in command[command.index("--config") + 1] else "edge"
+    if "gatekeeper" in command:
+        return "gatekeeper"
+    return command[command.index("-m") + 1].removeprefix("sandbox.")
 
 
 def runs(pid):
@@ -119,7 +122,8 @@ async def furnished(folder, *names, change=lambda places: None):
             for child in children.values():
                 await child.start()
             async with asyncio.timeout(DEADLINE):
-                await asyncio.gather(*(child.until_ready() for child in children.values()))
+                ready = asyncio.gather(*(child.until_ready() for child in children.values()))
+                await first_of(ready, *(child.ended() for child in children.values()))
             yield places, children, session
         finally:
             for child in children.values():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from path_world import ID
 
 from gateway import errors
-from gateway.answers import preferred_language, render
-from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, RateLimited
+from gateway.answers import preferred_language, render, status_of
+from gateway.errors import Forbidden, GatewayError, MethodNotAllowed, RateLimited, TokenMissing
 
 
 def every_error(kind=GatewayError):
@@ -64,6 +64,14 @@ def test_a_page_escapes_every_word(text, accept):
 def test_retry_after_is_at_least_one_whole_second(seconds, said):
     fields, _ = render(RateLimited(retry_after=seconds), ID, b"", b"")
     assert dict(fields)[b"retry-after"] == said
+
+
+def test_a_browser_is_sent_to_where_it_can_sign_in():
+    error = TokenMissing("x")
+    error.see_other = "/sso/login?return_to=%2Fmine"
+    fields = dict(render(error, "id", b"text/html", b"")[0])
+    assert (status_of(error), fields[b"location"]) == (303, b"/sso/login?return_to=%2Fmine")
+    assert status_of(TokenMissing("x")) == 401
 
 
 def test_allow_lists_the_methods():

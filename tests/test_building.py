@@ -11,10 +11,11 @@ from forward.forward_world import eventually
 from structlog.testing import CapturingLogger
 
 from gateway.app import EdgeProcess
-from gateway.building import Build, PartBroken, lend
+from gateway.building import Build, PartBroken
 from gateway.chain import Rejected, Remembered, VerdictMemory
 from gateway.configuration.loading import policy_from, static_from
 from gateway.errors import ConfigurationError, CredentialRejected
+from gateway.lending import lend
 from gateway.model import Kind, Principal
 from tests.building_parts import Life
 from tests.configuration.conftest import identity

@@ -173,6 +173,34 @@ async def test_the_memory_holds_no_token():
     assert "secret" not in repr([*memory._good.items(), *memory._bad.items()])
 
 
+async def test_a_newer_profile_voids_what_was_remembered_of_the_older_one():
+    """A person whose profile has changed is known anew; what still speaks of the old profile is believed no more."""
+    old, new = principal(version=3), principal(version=4)
+    link = FakeVerifier(first=old, second=new)
+    chained = chain(link)
+    assert await ask(chained, "first") == old
+    assert await ask(chained, "second") == new
+    with pytest.raises(TokenRevoked):
+        await ask(chained, "first")
+    assert await ask(chained, "second") == new
+
+
+async def test_versions_of_one_person_say_nothing_about_another():
+    link = FakeVerifier(first=principal(version=9), second=principal(subject="u-2", version=1), third=principal())
+    chained = chain(link)
+    for token in ("first", "second", "first", "second"):
+        await ask(chained, token)
+    assert link.asked == 2
+
+
+async def test_what_is_known_about_versions_is_bounded():
+    memory = VerdictMemory(capacity=2)
+    for number in range(9):
+        memory.note_version(principal(subject=f"u-{number}", version=2))
+    outdated = [memory.is_outdated(principal(subject=f"u-{number}", version=1)) for number in range(9)]
+    assert outdated == [False] * 7 + [True] * 2
+
+
 async def test_the_memory_is_bounded_and_bad_tokens_do_not_push_out_good_ones():
     memory = VerdictMemory(capacity=20)
     good = FakeVerifier(**{f"good-{number}": WHO for number in range(30)})

@@ -156,7 +156,7 @@ def test_every_dependency_has_its_reason():
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     text = (ROOT / "docs" / "decisions" / "002-dependencies.md").read_text(encoding="utf-8")
     lines = setup["options"]["install_requires"].strip().splitlines()
-    needed = {re.split(r"[<>=;\s]", line)[0] for line in lines}
+    needed = {re.split(r"[<>=;[\s]", line)[0] for line in lines}
     assert set(re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)) == needed
     for extra in setup["options.extras_require"].values():
         for line in extra.strip().splitlines():

@@ -2,10 +2,12 @@
 
 import asyncio
 
+import msgspec
 import pytest
 from path_world import (
     ITEM,
     NOW,
+    PUBLIC,
     FakeChannel,
     FakeReauthorizer,
     FakeReply,
@@ -31,6 +33,7 @@ from gateway.errors import (
     Undelivered,
     VerifierUnavailable,
 )
+from gateway.explain.question import GivenBody
 from gateway.items import Router
 from gateway.model import Deny, Kind, Stage
 from gateway.pipeline import Pipeline
@@ -143,6 +146,68 @@ async def test_what_became_of_a_request_that_was_handed_over_is_recorded(error, 
     path.system.answers(error)
     await path.carry()
     assert (path.records[0].outcome, path.records[0].stage) == (outcome, Stage.FORWARD)
+
+
+async def test_what_a_channel_answers_itself_goes_no_further():
+    """A platform that tries our address out wants its own word back, and no system hears of it."""
+    path = Path()
+    path.channels[0].answers = "echo-7"
+    client = await path.carry()
+    [reply] = client.replies
+    assert (reply.status, reply.whole, path.system.begun, path.verifier.asked) == (200, b"echo-7", 0, 0)
+    assert [(record.code, record.outcome) for record in path.records] == [(None, None)]
+
+
+async def test_a_body_that_the_channel_decrypted_goes_inward_in_its_place():
+    path = Path()
+    path.channels[0].opened = GivenBody(b"<xml/>")
+    await path.carry()
+    assert [seen.body for seen in path.system.seen] == [b"<xml/>"]
+
+
+async def test_the_gateways_own_pages_are_behind_no_channel():
+    """They look at what they are sent themselves, so no channel may stumble over it."""
+    path = Path(verifiers=None, item=PUBLIC)
+    [own] = path.policy.router.routes()
+    router = Router([msgspec.structs.replace(own, own="sso", channels=frozenset({"sso"}))])
+    path.channels[0].error = ChannelRejected("would stumble")
+    path.pipeline.policy = msgspec.structs.replace(
+        path.policy, router=router, own={"sso": Entrance(FakeChannel("sso"))}
+    )
+    client = await path.carry()
+    assert (len(client.replies), path.records[0].credential.channel) == (1, "sso")
+
+
+@pytest.mark.parametrize(
+    ("shown", "seen"), [("/sso/login?return_to=%2Fmine", "/sso/login?return_to=%2Fmine"), (None, None)]
+)
+async def test_whoever_has_to_sign_in_is_shown_where(shown, seen):
+    path = Path()
+    asked = []
+
+    async def guide(error, exchange):
+        asked.append((error.code, exchange.inbound.path))
+        return shown
+
+    path.pipeline.policy = msgspec.structs.replace(path.policy, guide=guide)
+    client = await path.carry(inbound())
+    assert asked == [("token-missing", "/mine")]
+    assert [(error.code, error.see_other) for error in client.refusals] == [("token-missing", seen)]
+
+
+@pytest.mark.parametrize("broken", [CannotDecide("the store is away"), None])
+async def test_nobody_is_shown_the_way_where_that_does_not_help(broken):
+    """A refusal that no login mends, and a guide that cannot keep what it has to, leave the error as it is."""
+    path = Path()
+
+    async def guide(error, exchange):
+        assert broken is not None, "asked about something that no login mends"
+        raise broken
+
+    path.pipeline.policy = msgspec.structs.replace(path.policy, guide=guide)
+    client = await path.carry(inbound() if broken else inbound(path="/nowhere"))
+    assert [error.see_other for error in client.refusals] == [None]
+    assert len(path.records) == 1
 
 
 async def test_a_client_that_left_is_recorded_and_not_answered():

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from gateway.building import Build, PartBroken, lend
+from gateway.building import Build, PartBroken
 from gateway.cli.output import as_text_or_json, config_path, log_of_commands, print_json
 from gateway.configuration.differences import Difference, compare
 from gateway.configuration.loading import Loaded, load, policy_from
 from gateway.errors import ConfigurationError
 from gateway.fetch import HttpFetch
+from gateway.lending import lend
 
 
 @click.command()
@@ -45,7 +46,7 @@ async def _make(loaded: Loaded) -> None:
     """
     fetch = HttpFetch()
     try:
-        Build(lend(loaded.settings, fetch, log_of_commands()), policy_from(loaded.policy), 1, None)
+        Build(lend(loaded.settings, fetch, log_of_commands(), alone=True), policy_from(loaded.policy), 1, None)
     except PartBroken as error:
         where = loaded.parts.get((error.key, error.name))
         raise ConfigurationError([f"{where}: {text}" if where else text for text in error.problems]) from error
@@ -56,10 +57,10 @@ async def _make(loaded: Loaded) -> None:
 def _tell_good(path: Path, loaded: Loaded, form: str) -> None:
     items = len(policy_from(loaded.policy).items)
     if form == "json":
-        advice = [dict(one._asdict()) for one in loaded.advice]
+        advice = [dict(one._asdict()) for one in loaded.advise()]
         print_json({"ok": True, "file": str(path), "revision": loaded.revision, "items": items, "advice": advice})
         return
-    for one in loaded.advice:
+    for one in loaded.advise():
         click.echo(f"{one.rule} {one.severity}: {one.text}")
     good = f"{path}: good, {_count(items, 'item')}, {_count(len(loaded.files), 'file')}, revision {loaded.revision}"
     click.secho(good, fg="green")

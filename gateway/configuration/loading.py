@@ -7,13 +7,14 @@ import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 from pydantic import ValidationError
 
-from gateway.configuration import part_rules, policy_rules, static_rules
+from gateway.configuration import login_rules, part_rules, policy_rules, static_rules
 from gateway.configuration.audit import Advice, audit
 from gateway.configuration.catalogue import Catalogue, Finding, read_catalogue
 from gateway.configuration.problems import Placed, Problems, reach, written
@@ -34,7 +35,7 @@ class Loaded:
         policy: the reloadable part for the workers, secrets resolved; see `policy_from`.
         revision: 12 hex digits; the same for the same content, however it is formatted and commented.
         files: every file that was read, secrets included.
-        advice: what works and should not stay so.
+        advise: looks for what works and should not stay so.
         parts: where each part is written, by the key it stands under and its name: file, line and YAML path.
     """
 
@@ -43,7 +44,7 @@ class Loaded:
     policy: bytes = field(repr=False)
     revision: str
     files: tuple[Path, ...]
-    advice: tuple[Advice, ...]
+    advise: Callable[[], Iterator[Advice]] = field(repr=False)
     parts: dict[tuple[str, str], str] = field(repr=False)
 
 
@@ -69,13 +70,14 @@ def load(path: Path) -> Loaded:
             _note(static_rules.find_unshared_state(static, catalogue), source, problems)
         if problems or source is None or static is None or catalogue is None:
             raise ConfigurationError(problems.lines())
+        ledger = _beside(static.ledger, path.parent)
         return Loaded(
-            static,
-            msgspec.json.encode(source.data),
+            static.model_copy(update={"ledger": ledger}),
+            msgspec.json.encode(source.data | {"ledger": ledger}),
             msgspec.json.encode(catalogue.source.data),
             _revision(static, source, catalogue.source),
             tuple(dict.fromkeys(files.read)),
-            tuple(audit(static, source, catalogue)),
+            partial(audit, static, source, catalogue),
             {
                 (key, one.value.name): f"{catalogue.written_at(one.where)} {written(one.where)}"
                 for key, one in catalogue.parts()
@@ -149,7 +151,14 @@ def _read_policy(source: Placed, static: StaticSettings | None, problems: Proble
         _note(find(catalogue), source, problems)
     if static is not None:
         _note(policy_rules.find_bodies_too_large(catalogue, static), source, problems)
+        _note(login_rules.find_missing_sessions(static, catalogue), source, problems)
     return catalogue
+
+
+def _beside(ledger: str, folder: Path) -> str:
+    """The ledger's address, its file named absolutely: workers do not know where gateway.yaml is."""
+    scheme, found, file = ledger.partition("sqlite:///")
+    return f"{found}{(folder / file).absolute()}" if found and not scheme else ledger
 
 
 def _note(findings: Iterable[Finding], source: Placed, problems: Problems) -> None:
@@ -170,6 +179,8 @@ _STATIC_RULES: tuple[Callable[[StaticSettings], Iterator[Finding]], ...] = (
     static_rules.find_unsafe_trust,
     static_rules.find_bad_keys,
     static_rules.find_bad_sinks,
+    static_rules.find_bad_state,
+    login_rules.find_bad_session_keys,
 )
 _POLICY_RULES: tuple[Callable[[Catalogue], Iterator[Finding]], ...] = (
     part_rules.find_unique_names,
@@ -181,4 +192,6 @@ _POLICY_RULES: tuple[Callable[[Catalogue], Iterator[Finding]], ...] = (
     policy_rules.find_collisions,
     policy_rules.find_bad_ways,
     policy_rules.find_bad_audiences,
+    login_rules.find_reserved_places,
+    login_rules.find_bad_login,
 )

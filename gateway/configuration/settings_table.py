@@ -10,8 +10,17 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, PlainValidator, SecretStr
 from pydantic.fields import FieldInfo
 
-from gateway.settings import PolicySettings, StaticSettings, parse_network
-from gateway.units import Address, parse_address, parse_duration, parse_rate, parse_size, write_duration, write_size
+from gateway.settings import PolicySettings, StaticSettings
+from gateway.units import (
+    Address,
+    parse_address,
+    parse_duration,
+    parse_network,
+    parse_rate,
+    parse_size,
+    write_duration,
+    write_size,
+)
 
 _UNITS: dict[Callable[..., Any], str] = {
     parse_duration: "duration",
@@ -75,8 +84,9 @@ def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Fie
 
 
 def _tag(model: type[BaseModel]) -> str:
-    """What tells a model from the others of its union: the value of `via`."""
-    tag: str = get_args(model.model_fields["via"].annotation)[0]
+    """What tells a model from the others of its union: the one value of its `via` or `kind`."""
+    choices = (_choices(field.annotation) for field in model.model_fields.values())
+    tag: str = next(one[0] for one in choices if len(one) == 1)
     return tag
 
 

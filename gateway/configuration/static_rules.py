@@ -18,6 +18,7 @@ from gateway.units import parse_sink
 LONGEST_SOCKET_PATH = 107
 """Bytes of `sun_path` without its final NUL (unix(7))."""
 
+_REDIS_URL = re.compile(r"(?:rediss?://[^/?#]*[^/?#@:](?:/[0-9]*)?|unix://(?:[^/?#@]*@)?/[^?#]+)(?:\?[^#]*)?")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 
 
@@ -88,6 +89,29 @@ def _unwritable(path: Path) -> str:
     return ""
 
 
+def find_bad_state(static: StaticSettings) -> Iterator[Finding]:
+    """Where the shared state is, is said once and completely."""
+    redis = static.redis
+    if redis is None:
+        if static.state == "redis":
+            yield ("state",), "redis needs a `redis:` block that says where it is: redis: {url: {$env: REDIS_URL}}"
+        return
+    url = redis.url.get_secret_value()
+    if url and not _REDIS_URL.fullmatch(url):  # empty: told as a reference
+        yield (
+            ("redis", "url"),
+            "is no address of Redis; write redis://host:port/0, rediss://host:port/0 or unix:///path",
+        )
+    if bool(redis.sentinels) != (redis.service is not None):
+        missing = "service" if redis.sentinels else "sentinels"
+        yield ("redis",), f"`sentinels` and `service` go together, and {missing} is missing"
+    if redis.sentinels and url.startswith("unix:"):
+        yield ("redis", "url"), "is a Unix socket, and Sentinels name hosts; write redis:// or rediss://"
+    for index, sentinel in enumerate(redis.sentinels):
+        if not (found := _HOST.fullmatch(sentinel)) or not 0 < int(found[1] or 0) <= 65535:
+            yield ("redis", "sentinels", index), f"{sentinel!r} is no address; write host:26379"
+
+
 def find_unshared_state(static: StaticSettings, catalogue: Catalogue) -> Iterator[Finding]:
     """More than one worker needs a store they share wherever something is counted or remembered once."""
     if static.workers == 1 or static.state != "memory":
@@ -99,10 +123,12 @@ def find_unshared_state(static: StaticSettings, catalogue: Catalogue) -> Iterato
         for _, entry in catalogue.parts()
         if _shares_state(entry.value.use)
     ]
+    if static.sessions is not None:
+        named.append("sign-in sessions")
     if named:
         more = f" and {len(named) - 3} more" if len(named) > 3 else ""
         text = f"{static.workers} workers with state: memory would each keep their own {', '.join(named[:3])}{more}"
-        yield ("workers",), f"{text}; set workers: 1, or take these out"
+        yield ("workers",), f"{text}; set state: redis or workers: 1, or take these out"
 
 
 def _shares_state(use: str) -> bool:

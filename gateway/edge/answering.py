@@ -14,7 +14,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.http_writer import HttpVersion11
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.answers import render
+from gateway.answers import render, status_of
 from gateway.edge import wire
 from gateway.edge.body import WireBody
 from gateway.errors import (
@@ -105,7 +105,7 @@ class Answering(RequestHandler):
         )
         fields, body = render(error, exchange.id, accept, language)
         fields = [*self._common(exchange), *fields, wire.length(len(body))]
-        self._write_head(exchange, error.status, fields, b"" if exchange.method == "HEAD" else body)
+        self._write_head(exchange, status_of(error), fields, b"" if exchange.method == "HEAD" else body)
 
     def _can_drain(self) -> bool:
         """An unwanted body that is short, and that the client sends without being told to, can be read away."""

@@ -115,13 +115,17 @@ class EdgeConnection(Answering):
     def _only_http(self, data: bytes, messages: Sequence[Message]) -> Sequence[Message]:
         """The parser takes `RTSP/1.0` for HTTP, and any number of spaces; RFC 9112 §3 does not, so nothing after it."""
         data, self._held = self._held + data, b""
+        at = 0
         for index, (message, _) in enumerate(messages):
             if isinstance(message, GatewayError):
                 break
             line = f"{message.method} {message.path} HTTP/1.".encode("utf-8", "surrogateescape")
-            if line not in data and _ODD_LINE.search(data):
+            found = data.find(line, at)
+            odd = _ODD_LINE.search(data, at)
+            if odd is not None and (found < 0 or odd.start() < found) and _is_line_of(message, odd[0]):
                 refusal = self._stop_parsing(RequestMalformed("the request line is not method, target, HTTP/1.x"))
                 return [*messages[:index], (refusal, EMPTY_PAYLOAD)]
+            at = found + len(line) if found >= 0 else at
         return messages
 
     def _stop_parsing(self, error: Exception) -> GatewayError:
@@ -387,3 +391,9 @@ def _is_plain(message: RawRequestMessage, data: bytes) -> bool:
     """Tell whether the bytes begin with this request's line, `HTTP/1.` after just one space."""
     end = len(message.method) + len(message.path) + 1
     return data[end : end + 8] == b" HTTP/1."
+
+
+def _is_line_of(message: RawRequestMessage, line: bytes) -> bool:
+    """Tell whether the parser made this message of that line, and did not find it in the body before."""
+    words = [message.method, message.path]
+    return [word.decode("utf-8", "surrogateescape") for word in line.split()[:2]] == words

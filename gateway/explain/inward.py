@@ -21,12 +21,14 @@ class Noting:
     """A gateway.contracts.Forwarder on paper.
 
     Args:
-        system: whose forwarder it stands for.
+        system: whose forwarder it stands for; None for the gateway's own pages.
         signer: signs who asks, as the real one does; the signature is not shown.
         kept: gets the header fields that would go inward.
     """
 
-    def __init__(self, system: DirectSettings | FerrySettings, signer: IdentitySigner, kept: list[Shown]) -> None:
+    def __init__(
+        self, system: DirectSettings | FerrySettings | None, signer: IdentitySigner, kept: list[Shown]
+    ) -> None:
         self._system = system
         self._signer = signer
         self._kept = kept
@@ -41,7 +43,9 @@ class Noting:
         Raises:
             ContentBlocked: it could not cross the gatekeeper.
         """
-        if isinstance(self._system, DirectSettings):
+        if self._system is None:
+            self._kept.append(tuple(map(_shown, outbound.fields)))
+        elif isinstance(self._system, DirectSettings):
             self._kept.append(_direct(self._system, outbound))
         else:
             self._kept.append(await _across(Crossing(self._system, self._signer, time.time), outbound))

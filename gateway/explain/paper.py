@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from gateway.building import Build, lend
+from gateway.building import Build
 from gateway.chain import VerifierChain
 from gateway.configuration.loading import Loaded, load, policy_from
 from gateway.errors import GatewayError
@@ -23,10 +23,12 @@ from gateway.fetch import HttpFetch
 from gateway.inbound import InboundReader
 from gateway.inward import IdentitySigner
 from gateway.items import Route, Router
+from gateway.lending import lend
 from gateway.model import Credential, Field, Inbound, Principal, Reply, Stage
 from gateway.pipeline import Pipeline
 from gateway.policy import Policy
-from gateway.settings import PolicySettings, StaticSettings
+from gateway.settings import ItemLimitSettings, PolicySettings, StaticSettings
+from gateway.signin_settings import OWN_SYSTEM
 from gateway.throttle import Rates
 
 _ID = "0" * 31 + "1"
@@ -97,7 +99,7 @@ async def _explain(path: Path, question: Question, log: Any) -> Explanation:
 
 
 async def _follow(loaded: Loaded, question: Question, fetch: HttpFetch, log: Any) -> Explanation:
-    lent = lend(loaded.settings, fetch, log)
+    lent = lend(loaded.settings, fetch, log, alone=True)
     settings = policy_from(loaded.policy)
     build = Build(lent, settings, 1, None)
     await build.start(forwarders=False)
@@ -147,8 +149,9 @@ class _Paper:
         self._error: GatewayError | None = None
         self._items = {item.code: item for item in settings.items}
         self._forwarders = {system.name: Noting(system, signer, self._inward) for system in settings.systems}
+        self._forwarders[OWN_SYSTEM] = Noting(None, signer, self._inward)
         self._router = Router(self._on_paper(route) for route in policy.router.routes())
-        on_paper = Policy(1, self._router, policy.entrances)
+        on_paper = msgspec.structs.replace(policy, router=self._router, client_rate=None, guide=None)
         self._pipeline = Pipeline(on_paper, self, rates, static.limits.in_flight)
 
     def _on_paper(self, route: Route) -> Route:
@@ -197,7 +200,8 @@ class _Paper:
         if exchange.item is None or exchange.inbound is None:
             return {}
         route, _ = self._router.match(exchange.inbound.method, exchange.inbound.path)
-        limits = self._items[route.item.code].limits
+        settings = self._items.get(route.item.code)
+        limits = ItemLimitSettings() if settings is None else settings.limits
         rates = {"rate": limits.rate, "subject_rate": limits.subject_rate, "in_flight": limits.in_flight}
         return {
             "item": route.item.code,

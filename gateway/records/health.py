@@ -31,6 +31,12 @@ def _breakers(said: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, target["breaker"]
 
 
+def clock_offsets(said: dict[str, Any]) -> Readings:
+    """Seconds that each peer's clock is ahead of ours, as its last good message or answer told."""
+    offsets = [(name, status.get("clock_offsets", {})) for name, status in said["parts"].items()]
+    return {(name, peer): float(offset) for name, peers in offsets for peer, offset in peers.items()}
+
+
 def ferry(said: dict[str, Any], key: str) -> Readings:
     """One count of each system behind a gatekeeper."""
     return {(name,): float(status[key]) for name, status in said["systems"].items() if key in status}

@@ -48,7 +48,7 @@ class Family(msgspec.Struct, frozen=True):
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: Labels = ()
-    merge: Literal["sum", "max"] = "sum"
+    merge: Literal["sum", "max", "widest"] = "sum"
     fed: bool = False
 
 
@@ -80,6 +80,10 @@ FAMILIES = (
     Family(
         "tongguan_breaker_state", "gauge", "0 closed, 1 half open, 2 open; the worst of all workers.", ("part",),
         merge="max", fed=True,
+    ),
+    Family(
+        "tongguan_clock_offset_seconds", "gauge", "How far a peer's clock is ahead of ours; the widest of all workers.",
+        ("part", "peer"), merge="widest", fed=True,
     ),
     Family("tongguan_ferry_depth", "gauge", "Messages that wait for the gatekeeper's answer.", ("system",), fed=True),
     Family(
@@ -247,4 +251,6 @@ def _readings(value: float | Readings) -> Iterable[tuple[Labels, float]]:
 def _merged(family: Family, one: Any, other: Any) -> Any:
     if family.kind == "histogram":
         return [a + b for a, b in zip(one, other, strict=True)]
+    if family.merge == "widest":
+        return max(one, other, key=abs)
     return max(one, other) if family.merge == "max" else one + other

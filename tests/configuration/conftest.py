@@ -17,6 +17,7 @@ def identity() -> str:
 def world(tmp_path: Path, identity: str, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("TEST_PSEUDONYM_KEY", "p" * 16)
     monkeypatch.setenv("TEST_FERRY_KEY", "f" * 32)
+    monkeypatch.setenv("TEST_SHORT_KEY", "s" * 31)
     return World(tmp_path, identity)
 
 
@@ -25,5 +26,6 @@ def shipped_secrets(identity: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment variables that the comments in config/ name."""
     monkeypatch.setenv("TONGGUAN_IDENTITY_KEY", identity)
     monkeypatch.setenv("TONGGUAN_PROVINCE_SECRET", "given-by-the-province")
-    for name in ("PSEUDONYM_KEY", "APP_SECRET", "FERRY_KEY"):
+    monkeypatch.setenv("TONGGUAN_REDIS_URL", "redis://127.0.0.1:6379/0")
+    for name in ("PSEUDONYM_KEY", "APP_SECRET", "FERRY_KEY", "SESSION_KEY", "INTROSPECTION_SECRET", "NOTICE_KEY"):
         monkeypatch.setenv(f"TONGGUAN_{name}", name.lower() * 8)

@@ -4,7 +4,7 @@ import pytest
 
 
 def advice(world) -> list[str]:
-    return [f"{one.rule} {one.severity} {one.text}" for one in world.load().advice]
+    return [f"{one.rule} {one.severity} {one.text}" for one in world.load().advise()]
 
 
 def test_a_sound_configuration_gets_no_advice(world):

@@ -108,7 +108,7 @@ def test_the_signing_key_has_to_be_one(world):
 def test_the_world_is_trusted_only_on_purpose(world):
     world.edit("gateway.yaml", "[10.0.0.0/8]", "[0.0.0.0/0, '::/0']\nunsafe_trust_everybody: true")
 
-    assert [(one.rule, one.severity) for one in world.load().advice] == [("TG01", "high")]
+    assert [(one.rule, one.severity) for one in world.load().advise()] == [("TG01", "high")]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.9.9.9:1", "'[::1]:1'", "localhost:1", "unix:/run/m.sock"])
@@ -126,7 +126,8 @@ def test_workers_that_share_nothing_may_not_be_many_where_something_is_counted(w
     assert line == (
         "gateway.yaml:6 workers: 4 workers with state: memory would each keep their own "
         "client_rate (policy.yaml:1), items[1].limits.rate (policy.yaml:40), "
-        "channels[0] (policy.yaml:3, which remembers what it has seen); set workers: 1, or take these out"
+        "channels[0] (policy.yaml:3, which remembers what it has seen); "
+        "set state: redis or workers: 1, or take these out"
     )
 
 

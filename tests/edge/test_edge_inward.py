@@ -5,7 +5,7 @@ from edge_world import request
 from path_world import principal
 
 from gateway.model import Allow
-from gateway.settings import parse_network
+from gateway.units import parse_network
 
 GOOD = "Authorization: Bearer good"
 OWN = {b"x-request-id", b"traceparent", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}

@@ -11,7 +11,7 @@ from gateway.edge.body import Budget, WireBody
 from gateway.errors import BodyTooLarge, RequestTimeout
 from gateway.exchange import Exchange
 from gateway.policy import Entrance, Policy
-from gateway.settings import parse_network
+from gateway.units import parse_network
 
 GOOD = "Authorization: Bearer good"
 

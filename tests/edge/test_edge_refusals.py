@@ -115,6 +115,7 @@ async def test_a_body_that_breaks_after_its_head_was_read_is_refused_at_once(edg
     ("an answer", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", BAD),
     ("no version after the space", b"GET /guides/1 \r\nHost: gw.example\r\n\r\n", BAD),
     ("two spaces before the target", b"GET  /guides/1 HTTP/1.1\r\nHost: gw.example\r\n\r\n", BAD),
+    ("two spaces, and a good one behind it", b"GET  /guides/1 HTTP/1.1\r\nHost: gw.example\r\n\r\n" + request(), BAD),
     ("two spaces after the target", b"GET /guides/1  HTTP/1.1\r\nHost: gw.example\r\n\r\n", BAD),
     ("a tab after the method", b"GET\t/guides/1 HTTP/1.1\r\nHost: gw.example\r\n\r\n", BAD),
     ("a space after the version", b"GET /guides/1 HTTP/1.1 \r\nHost: gw.example\r\n\r\n", BAD),

@@ -121,9 +121,11 @@ def test_gauges_merge_as_they_say():
     for metrics, number in ((one, 3.0), (other, 5.0)):
         metrics.feed("tongguan_connections", lambda number=number: number)
         metrics.feed("tongguan_key_age_seconds", lambda number=number: {("province-jwt",): number})
+        metrics.feed("tongguan_clock_offset_seconds", lambda number=number: {("app", "kiosk"): 4 - number * 2})
     merged = merge([one.snapshot(), other.snapshot()])
     assert value(merged, "tongguan_connections") == 8
     assert value(merged, "tongguan_key_age_seconds", verifier="province-jwt") == 5
+    assert value(merged, "tongguan_clock_offset_seconds", part="app", peer="kiosk") == -6
 
 
 def test_several_parts_feed_one_metric():

@@ -1,0 +1,101 @@
+"""Where a browser may be sent: places of this host to come back to, and the desk's own addresses.
+
+Everything that becomes a `Location` comes from here or from a platform's plugin (docs/security.md, open redirects).
+"""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from gateway.errors import SignInMalformed
+from gateway.signin_settings import SIGN_IN_PREFIX
+
+HOME = SIGN_IN_PREFIX
+"""The page that says who is signed in; where a visitor comes back to who wanted nothing else."""
+
+LOGIN = f"{SIGN_IN_PREFIX}login"
+LOGOUT = f"{SIGN_IN_PREFIX}logout"
+CONTINUE = f"{SIGN_IN_PREFIX}continue/"
+
+LONGEST = 2048
+"""Characters of an address to come back to."""
+
+_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})"
+_LOCAL = re.compile(rf"(?:/{_CHARACTER}+)*/?(?:\?(?:{_CHARACTER}|[/?])*)?")
+_NEVER = re.compile(r"//|%(?:[01][0-9A-Fa-f]|7[Ff]|5[Cc])")
+_NEVER_IN_A_PATH = re.compile(r"%2[5EeFf]|/\.{1,2}(?:/|\Z)")
+"""What could be read as another host, another folder or another line: also where it is escaped."""
+
+_OWN = re.compile(rf"{HOME}(?:(?:continue|channels/[a-z0-9-]+/link)/[A-Za-z0-9_-]{{43}}|links|devices)?")
+"""Pages of the desk that a visitor may come back to: none that signs in or out."""
+
+
+def is_local(address: str) -> bool:
+    """Tell whether an address is a path of this very host, in one reading only."""
+    return (
+        0 < len(address) <= LONGEST
+        and address.startswith("/")
+        and _LOCAL.fullmatch(address) is not None
+        and _NEVER.search(address) is None
+        and _NEVER_IN_A_PATH.search(address.partition("?")[0]) is None
+    )
+
+
+def may_return(address: str, allowed: Sequence[str]) -> bool:
+    """Tell whether a visitor may be sent to an address after signing in.
+
+    Args:
+        address: path and query.
+        allowed: paths, or beginnings of paths up to a `/`.
+    """
+    if not is_local(address):
+        return False
+    path = address.partition("?")[0]
+    if path.startswith(SIGN_IN_PREFIX):
+        return _OWN.fullmatch(path) is not None
+    return any(path == one or path.startswith(one if one.endswith("/") else f"{one}/") for one in allowed)
+
+
+def check_return(address: str, allowed: Sequence[str]) -> str:
+    """The address, if a visitor may be sent there.
+
+    Raises:
+        SignInMalformed: not there; nobody is sent anywhere else instead.
+    """
+    if not may_return(address, allowed):
+        raise SignInMalformed("return_to is no path of this host, or none that login.return_to allows")
+    return address
+
+
+def login_address(return_to: str, **wanted: str | None) -> str:
+    """Address of the desk's login.
+
+    Args:
+        return_to: where the visitor wants to go.
+        wanted: further parameters; None leaves one out.
+    """
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    return f"{LOGIN}?{urlencode({'return_to': return_to} | asked)}"
+
+
+def link_address(channel: str, id: str, return_to: str) -> str:  # noqa: A002
+    """Address of the page where a channel account is linked to whoever is signed in.
+
+    Args:
+        channel: name of the channel.
+        id: of the kept account.
+        return_to: where the visitor wants to go afterwards.
+    """
+    return f"{SIGN_IN_PREFIX}channels/{channel}/link/{id}?{urlencode({'return_to': return_to})}"
+
+
+def public_address(request: web.Request, path: str) -> str:
+    """A path of ours as the public reaches it: the gateway itself says how, on every request; never a client."""
+    return f"{request.headers['X-Forwarded-Proto']}://{request.headers['X-Forwarded-Host']}{path}"
+
+
+def callback_address(request: web.Request, platform: str) -> str:
+    """Where a platform sends the browser back to."""
+    return public_address(request, f"{SIGN_IN_PREFIX}callback/{platform}")

@@ -1,0 +1,85 @@
+"""What the desk's pages work with. building.py makes it for each policy; a handler gets it as `request.app[DESK]`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from gateway.contracts import Settings
+from gateway.errors import ItemUnknown
+from gateway.identity.logins import LoginTransactions
+from gateway.identity.revocations import Revocations
+from gateway.identity.sessions import SignInSessions
+from gateway.model import Kind
+from gateway.signin import Platform, SignInChannel
+from gateway.signin_settings import LoginSettings
+
+if TYPE_CHECKING:  # SQLAlchemy is slow to import, and not everybody has a ledger
+    from gateway.ledger.devices import EnrolledDevices
+    from gateway.ledger.links import ChannelLinks
+
+AnyPlatform = Platform[Settings]
+AnyChannel = SignInChannel[Settings]
+
+
+class Desk(msgspec.Struct, frozen=True, eq=False):
+    """The desk of one policy.
+
+    Attributes:
+        login: `login:` of policy.yaml.
+        platforms: all there are, by name; `login` says at which of them people sign in here.
+        channels: whose accounts sign in through a link, by name.
+        sessions: see SignInSessions.
+        logins: see LoginTransactions.
+        revocations: the deny set of this worker.
+        clock: wall clock, Unix seconds.
+        log: the application log.
+        links: who a channel account belongs to; None where there is no ledger.
+        devices: enrolled devices; None where there is no ledger.
+        peers: pages for platforms and departments instead of people: the routed question, logout notices.
+        telling: seconds in which a platform must have been told of a sign-out.
+    """
+
+    login: LoginSettings
+    platforms: Mapping[str, AnyPlatform]
+    channels: Mapping[str, AnyChannel]
+    sessions: SignInSessions
+    logins: LoginTransactions
+    revocations: Revocations
+    clock: Callable[[], float]
+    log: Any
+    links: "ChannelLinks | None" = None
+    devices: "EnrolledDevices | None" = None
+    peers: Sequence[web.RouteDef] = ()
+    telling: float = 3.0
+
+    def places(self) -> list[tuple[str, Kind]]:
+        """Where one can sign in, and as whom, in the order in which a visitor is asked."""
+        login = self.login
+        found = [] if login.natural is None else [(login.natural, Kind.NATURAL)]
+        found += [] if login.legal is None else [(login.legal, Kind.LEGAL)]
+        return found + [(name, Kind.NATURAL) for name in login.others]
+
+    def platform(self, name: str) -> AnyPlatform:
+        """The platform of this name.
+
+        Raises:
+            ItemUnknown: nobody signs in there.
+        """
+        if name not in {place for place, _ in self.places()}:
+            raise ItemUnknown("nobody signs in at a platform of this name")
+        return self.platforms[name]
+
+    def channel(self, name: str) -> AnyChannel:
+        """The channel of this name.
+
+        Raises:
+            ItemUnknown: its accounts do not sign in here.
+        """
+        if name not in self.channels:
+            raise ItemUnknown("no channel of this name signs in here")
+        return self.channels[name]
+
+
+DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)

@@ -1,0 +1,123 @@
+"""Shows a person in a browser the way to sign in, where a program gets 401 (pipeline.py asks).
+
+A page that was asked for is asked for again after the login; a form that was sent is kept, and offered again by
+continuing.py.
+"""
+
+from collections.abc import Collection
+
+from gateway.desk.addresses import CONTINUE, login_address, may_return
+from gateway.desk.parameters import FORM, MOST_FIELDS, parse
+from gateway.errors import (
+    ClientGone,
+    CredentialRejected,
+    CrossSite,
+    GatewayError,
+    IssuerUnknown,
+    RateLimited,
+    RequestMalformed,
+    SignInMalformed,
+    StepUpRequired,
+    TokenMissing,
+)
+from gateway.exchange import Exchange
+from gateway.identity.cross_site import check_page
+from gateway.identity.logins import LARGEST_FORM, KeptForm, LoginTransactions
+from gateway.model import Inbound, Kind, Principal
+from gateway.signin_settings import SIGN_IN_PREFIX, LoginSettings
+from gateway.throttle import Rates, client_key
+from gateway.tokens.bearer import SESSION_MARK
+
+
+class Guide:
+    """Says where a browser goes instead of an error.
+
+    Args:
+        login: `login:` of policy.yaml.
+        logins: keeps forms.
+        channels: names of the channels through which browsers come.
+        rates: counts the forms that a client may have kept, by `login.client_rate`.
+    """
+
+    def __init__(
+        self, login: LoginSettings, logins: LoginTransactions, channels: Collection[str], rates: Rates
+    ) -> None:
+        self._login = login
+        self._logins = logins
+        self._channels = channels
+        self._rates = rates
+
+    async def guide(self, error: GatewayError, exchange: Exchange) -> str | None:
+        """Address of the login that would help; None when none does, or nobody sits before it.
+
+        Raises:
+            StateUnavailable: a form cannot be kept now.
+        """
+        inbound = exchange.inbound
+        if inbound is None or not self._is_person(inbound, exchange) or not _would_help(error, exchange):
+            return None
+        return_to = await self._return_to(inbound, exchange.principal)
+        if return_to is None:
+            return None
+        if not isinstance(error, StepUpRequired):
+            return login_address(return_to, **{"as": self._kind(exchange)})
+        max_age = None if error.max_age is None else str(error.max_age)
+        return login_address(return_to, acr_values=error.acr_values, max_age=max_age)
+
+    def _kind(self, exchange: Exchange) -> str | None:
+        """As whom an item for one kind of person wants her to sign in; None leaves it to her."""
+        kinds = set() if exchange.item is None else exchange.item.audience
+        offered = {Kind.NATURAL: self._login.natural, Kind.LEGAL: self._login.legal}
+        return next((kind.value for kind, platform in offered.items() if kinds == {kind} and platform), None)
+
+    def _is_person(self, inbound: Inbound, exchange: Exchange) -> bool:
+        """A browser that opens a page by itself: no script, no frame, no program with a token."""
+        fields = inbound.fields
+        return (
+            not inbound.path.startswith(SIGN_IN_PREFIX)
+            and b"authorization" not in fields
+            and b"text/html" in fields.get(b"accept", b"").lower()
+            and fields.get(b"sec-fetch-mode", b"navigate") == b"navigate"
+            and fields.get(b"sec-fetch-dest", b"document") == b"document"
+            and (exchange.credential is None or exchange.credential.channel in self._channels)
+        )
+
+    async def _return_to(self, inbound: Inbound, principal: Principal | None) -> str | None:
+        if inbound.method == "POST":
+            kept = await self._keep(inbound, principal)
+            return None if kept is None else f"{CONTINUE}{kept}"
+        if inbound.method != "GET" or inbound.upgrade is not None:
+            return None
+        whole = f"{inbound.path}?{inbound.query}" if inbound.query else inbound.path
+        return next((one for one in (whole, inbound.path) if may_return(one, self._login.return_to)), None)
+
+    async def _keep(self, inbound: Inbound, principal: Principal | None) -> str | None:
+        """Keep a form of one of our own pages; gives its id, None for everything else."""
+        media_type = inbound.fields.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
+        if media_type != FORM.encode() or (inbound.body.length or 0) > LARGEST_FORM:
+            return None
+        try:
+            check_page(inbound)
+            if self._login.client_rate is not None:
+                self._rates.spend(self._login.client_rate, "kept-form", client_key(inbound.client))
+            body = await inbound.body.whole()
+            parse(body.decode("ascii"), MOST_FIELDS)
+        except (CrossSite, RateLimited, RequestMalformed, SignInMalformed, UnicodeDecodeError, ClientGone):
+            return None
+        issuer, subject = ("", "") if principal is None else (principal.issuer, principal.subject)
+        return await self._logins.keep_form(KeptForm(inbound.path, inbound.query, body, issuer, subject))
+
+
+def _would_help(error: GatewayError, exchange: Exchange) -> bool:
+    """Signing in helps who is not signed in, whose session has ended, and who is not signed in strongly enough."""
+    credential = exchange.credential
+    if isinstance(error, StepUpRequired):
+        return not _has_reached(error, exchange.principal)
+    if isinstance(error, CredentialRejected) and not isinstance(error, IssuerUnknown):
+        return credential is None or (credential.token or "").startswith(SESSION_MARK)
+    return isinstance(error, TokenMissing)
+
+
+def _has_reached(error: StepUpRequired, principal: Principal | None) -> bool:
+    """Tell whether the login is what is asked for, and is still not enough: another one would lead here again."""
+    return principal is not None and error.max_age is None and principal.level in error.acr_values.split(" ")

@@ -1,0 +1,164 @@
+"""Pages of the desk for platforms and departments instead of people: the routed question, and logout notices.
+
+identity/introspection.py and identity/notices.py are what they say; identity/peers.py is how a caller proves itself.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import ip_address
+
+import msgspec
+from aiohttp import web
+from msgspec.structs import replace
+
+from gateway.contracts import PartContext
+from gateway.desk.desk import AnyPlatform
+from gateway.desk.pages import PRIVATE
+from gateway.desk.parameters import read_body, read_form
+from gateway.errors import ChannelRejected, ConfigurationError, CredentialRejected, SignInMalformed
+from gateway.identity.introspection import INACTIVE, RoutedIntrospection
+from gateway.identity.notices import (
+    LOGOUT_TYPES,
+    LONGEST_NOTICE,
+    Notice,
+    read_cas_request,
+    read_logout_token,
+    read_signed_notice,
+)
+from gateway.identity.peers import PeerKey, PeerRequest, Peers
+from gateway.signin_settings import SIGN_IN_PREFIX, CasNoticeSettings, LoginSettings
+
+Spend = Callable[[str, str, str], None]
+"""Counts one request: rate, kind of key, key. Raises RateLimited."""
+End = Callable[[Notice], Awaitable[int]]
+"""Ends what a notice names, everywhere, and gives how many sessions were open here."""
+
+
+class PeerDesk:
+    """The pages and what they need.
+
+    Args:
+        login: `login:` of policy.yaml.
+        platforms: by name.
+        introspection: answers the routed question.
+        end: see End.
+        spend: see Spend.
+        context: lent to the desk.
+
+    Raises:
+        ConfigurationError: a key cannot be read.
+    """
+
+    def __init__(
+        self,
+        login: LoginSettings,
+        platforms: Mapping[str, AnyPlatform],
+        introspection: RoutedIntrospection,
+        end: End,
+        spend: Spend,
+        context: PartContext,
+    ) -> None:
+        self._login = login
+        self._platforms = platforms
+        self._introspection = introspection
+        self._end = end
+        self._spend = spend
+        self._once = context.once
+        self._clock = context.clock
+        askers = [] if login.introspection is None else login.introspection.clients
+        signers = login.notices.signed
+        try:
+            self._askers = Peers(
+                [PeerKey(one.id, one.method, one.secret.get_secret_value()) for one in askers],
+                replace(context, name="sso-introspect"),
+            )
+            self._signers = Peers(
+                [PeerKey(one.id, one.algorithm, one.key.get_secret_value(), one.issuer) for one in signers],
+                replace(context, name="sso-notice"),
+            )
+        except ValueError as exc:
+            raise ConfigurationError([f"login: a key of introspection or notices: {exc}"]) from exc
+
+    def routes(self) -> list[web.RouteDef]:
+        """Those pages that the configuration opens."""
+        notices, at = self._login.notices, f"{SIGN_IN_PREFIX}notices/"
+        return [
+            *([web.post(f"{SIGN_IN_PREFIX}introspect", self.introspect)] if self._login.introspection else []),
+            *([web.post(f"{at}backchannel", self.take_logout_token)] if notices.backchannel else []),
+            *([web.post(f"{at}cas", self.take_cas_request)] if notices.cas else []),
+            *([web.post(f"{at}signed", self.take_signed_notice)] if notices.signed else []),
+        ]
+
+    @property
+    def clock_offsets(self) -> dict[str, float]:
+        """By peer, seconds that its clock is ahead of ours."""
+        return self._askers.clock_offsets | self._signers.clock_offsets
+
+    # ── the routed question ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def introspect(self, request: web.Request) -> web.Response:
+        """Say whether a token that was given out here still holds (RFC 7662)."""
+        asked = await _as_peer_request(request)
+        peer = await self._askers.recognise(asked)
+        if self._login.introspection is not None:
+            self._spend(self._login.introspection.rate, "introspection", peer.id)
+        token = (await read_form(request)).get("token")
+        body = msgspec.json.encode(INACTIVE if token is None else await self._introspection.answer(token))
+        fields = PRIVATE | self._askers.sign_answer(peer, asked, body)
+        return web.Response(body=body, content_type="application/json", headers=fields)
+
+    # ── notices ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def take_logout_token(self, request: web.Request) -> web.Response:
+        """Take a logout token of a platform (OIDC Back-Channel Logout §2.5); whatever is wrong with it is a 400."""
+        self._count(request)
+        platform = self._platforms[self._login.notices.backchannel or ""]
+        token = (await read_form(request)).get("logout_token", "")
+        try:
+            claims = await platform.read_signed(token, LOGOUT_TYPES)
+        except CredentialRejected as error:
+            raise SignInMalformed(f"logout token: {error.detail}") from None
+        return await self._take(await read_logout_token(claims, platform.issuer, self._once, self._clock()))
+
+    async def take_cas_request(self, request: web.Request) -> web.Response:
+        """Take a CAS logout request. Nobody signs those, so only the platform's own addresses may send them."""
+        self._count(request)
+        settings = self._login.notices.cas
+        if settings is None or not _is_from(_client(request), settings):
+            raise ChannelRejected("a CAS notice from an address that sends none")
+        document = (await read_form(request)).get("logoutRequest", "")
+        issuer = self._platforms[settings.platform].issuer
+        return await self._take(read_cas_request(document, issuer, self._clock()))
+
+    async def take_signed_notice(self, request: web.Request) -> web.Response:
+        """Take a JSON notice in a signed request."""
+        self._count(request)
+        asked = await _as_peer_request(request)
+        peer = await self._signers.recognise(asked)
+        return await self._take(read_signed_notice(asked.body, peer.issuer, self._clock()))
+
+    def _count(self, request: web.Request) -> None:
+        self._spend(self._login.notices.rate, "notices", _client(request))
+
+    async def _take(self, notice: Notice) -> web.Response:
+        await self._end(notice)
+        return web.Response(headers=PRIVATE)  # also where nobody was signed in: what was asked for holds
+
+
+async def _as_peer_request(request: web.Request) -> PeerRequest:
+    path, _, query = request.raw_path.partition("?")
+    fields = {name.lower(): value for name, value in request.headers.items()}
+    return PeerRequest(request.method, path, query, fields, await read_body(request, LONGEST_NOTICE))
+
+
+def _client(request: web.Request) -> str:
+    """The client's address, as the edge found it out; nobody else reaches this desk."""
+    return request.headers.get("X-Forwarded-For", "")
+
+
+def _is_from(address: str, settings: CasNoticeSettings) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address in settings.networks  # `unix`
+    plain = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(not isinstance(network, str) and plain in network for network in settings.networks)

@@ -1,0 +1,98 @@
+"""Where a visitor may be sent after signing in: to a path of this host, read in one way, or nowhere."""
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from yarl import URL
+
+from gateway.desk.addresses import is_local, may_return
+from gateway.inbound import _check_path
+
+ELSEWHERE = {
+    "another host": "https://evil.example/",
+    "another host without a scheme": "//evil.example/",
+    "three slashes": "///evil.example/",
+    "a backslash for a slash": "/\\evil.example/",
+    "a backslash before": "\\\\evil.example/",
+    "an escaped backslash": "/%5cevil.example/",
+    "an escaped slash": "/%2fevil.example/",
+    "an escaped slash, upper case": "/%2F%2Fevil.example/",
+    "twice escaped": "/%252f/evil.example",
+    "a tab, which browsers drop": "/\t/evil.example",
+    "an escaped tab": "/%09/evil.example",
+    "a line break": "/mine\r\nSet-Cookie: a=b",
+    "an escaped line break": "/mine%0d%0aSet-Cookie:%20a=b",
+    "a line break at the end": "/mine\n",
+    "a NUL": "/mine%00",
+    "a DEL": "/mine%7f",
+    "a script": "javascript:alert(1)",
+    "data": "data:text/html,x",
+    "no slash at the beginning": "evil.example",
+    "nothing": "",
+    "a user": "@evil.example/",
+    "a dot segment": "/services/../admin",
+    "an escaped dot segment": "/services/%2e%2e/admin",
+    "a dot segment at the end": "/services/..",
+    "a fragment": "/services#//evil.example",
+    "two slashes within": "/services//evil.example",
+    "two slashes in the query": "/services?next=//evil.example",
+    "a backslash in the query": "/services?next=%5cevil.example",
+    "a space": "/services /x",
+    "something that is not ASCII": "/服务",
+    "a full-width slash": "/／evil.example",
+    "a broken escape": "/%zz",
+    "a semicolon, which systems cut paths at": "/services;x",
+    "very long": "/" + "a" * 4000,
+    "the login again": "/sso/login?return_to=/",
+    "the logout": "/sso/logout",
+    "a callback": "/sso/callback/province",
+}
+
+
+@pytest.mark.parametrize("address", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_nobody_is_sent_elsewhere(address):
+    assert not may_return(address, ["/"])
+
+
+@pytest.mark.parametrize("address", ELSEWHERE.values(), ids=ELSEWHERE)
+async def test_the_login_answers_400_and_redirects_nowhere(world, browser, address):
+    page = await browser.get(f"/sso/login?return_to={quote(address, safe='')}")
+    assert (page.status, page.location, page.cookies) == (400, None, [])
+    assert world.codes() == ["sign-in-malformed"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/", "/services", "/services/1/", "/a.b~c/@x:y?state=1&to=/x", "/%E6%9C%8D?q=%E5%8A%A1", "/sso/", "/sso/links"],
+)
+def test_a_path_of_this_host_is_fine(address):
+    assert may_return(address, ["/"])
+
+
+@pytest.mark.parametrize(
+    ("address", "fine"),
+    [
+        ("/portal", True),
+        ("/portal/x", True),
+        ("/portal?x=1", True),
+        ("/portalevil", False),
+        ("/forms/1", True),
+        ("/forms", False),
+        ("/other", False),
+        ("/", False),
+        ("/sso/", True),
+    ],
+)
+def test_only_the_listed_beginnings_are_come_back_to(address, fine):
+    """A beginning ends at a slash, so that no other path has it by chance; our own home page is always there."""
+    assert may_return(address, ["/portal", "/forms/"]) is fine
+
+
+@given(st.text(alphabet="/\\.%25?#;:@ea0\t\n", max_size=24))
+def test_whatever_is_local_is_this_host_to_a_browser_and_a_plain_path_to_the_gateway(text):
+    if is_local(f"/{text}"):
+        joined = URL("https://dept.example/sso/").join(URL(f"/{text}"))
+        assert joined.host == "dept.example"
+        _check_path(f"/{text}".partition("?")[0])
