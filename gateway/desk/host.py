@@ -181,7 +181,7 @@ class DeskForwarder:
         id = outbound.visit.inbound.id  # noqa: A001
         self._refusals[id] = None
         try:
-            async with self._direct.send(outbound, attempts=attempts) as reply:
+            async with self._direct.send(outbound) as reply:
                 refusal = self._refusals[id]
                 if refusal is not None:
                     raise refusal
