@@ -1,20 +1,25 @@
 """Furnish a sandbox's directory: fresh keys, and configuration from the templates under `sandbox/config`.
 
-The edge and the inner unit get a folder each and share one key, as they would on two machines.
+Both edges and the inner unit get a folder each; the first edge and the inner unit share one key, as they would on two
+machines.
 """
 
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jwt.algorithms import OKPAlgorithm
 
+from sandbox.channel_platforms import alipay, unionpay, wechat
+from sandbox.dialects import guangdong, jis, national, tif, zhejiang, zhejiang_irs
 from sandbox.places import Places
 
 IDENTITY_KID = "sandbox-1"
@@ -24,6 +29,21 @@ APP_KEYS = {"demo-ak": "demo-sk", "demo-sm3-ak": "demo-sm3-sk"}
 """Sample access keys with their secrets: known to everybody, for this sandbox only."""
 
 CLIENT_SECRET = "sandbox-client-secret"
+MEDICAL_SECRET = "sandbox-medical-secret"
+
+HOSTS = ("127.0.0.1", "localhost")
+"""Names by which browsers reach the edges here."""
+
+DIALECT_SECRETS = {
+    "tif.secret": tif.PAAS_TOKEN,
+    "zhejiang.secret": zhejiang.SERVICE_PASSWORD,
+    "irs.secret": zhejiang_irs.SECRET_KEY,
+    "jis.secret": jis.APP_WORD,
+    "guangdong.secret": guangdong.CLIENT_SECRET,
+    "envelope.secret": guangdong.ENVELOPE_KEY,
+    "national.secret": national.APP_SECRET,
+}
+"""Sample secrets of the simulated dialects, by the file that the second department has each in."""
 
 
 class _YamlTemplate(Template):
@@ -39,7 +59,8 @@ def furnish(places: Places) -> None:
         OSError: the directory cannot be written.
     """
     places.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in (places.edge / "secrets", places.gatekeeper / "secrets", places.systems, places.logs):
+    keys = (folder / "secrets" for folder in (places.edge, places.medical, places.gatekeeper))
+    for folder in (*keys, places.systems, places.logs):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     _write_keys(places)
     values = {name.replace("-", "_"): str(port) for name, port in places.ports.items()}
@@ -53,22 +74,72 @@ def _quotable(path: Path) -> str:
 
 
 def _write_keys(places: Places) -> None:
-    ferry_key = secrets.token_hex(32)
-    private = Ed25519PrivateKey.generate()
-    outer = {
-        "identity.pem": private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
-        "pseudonym.key": secrets.token_hex(32),
-        "ferry.key": ferry_key,
-        "client.secret": CLIENT_SECRET,
-        **{f"{key}.secret": secret for key, secret in APP_KEYS.items()},
-    }
-    for name, value in outer.items():
-        _write_secret(places.edge / "secrets" / name, value)
+    ferry_key, client_secrets = secrets.token_hex(32), {"dept-hrss": CLIENT_SECRET, "dept-medical": MEDICAL_SECRET}
+    hrss = _edge_secrets(CLIENT_SECRET) | {"ferry.key": ferry_key}
+    hrss |= {f"{key}.secret": secret for key, secret in APP_KEYS.items()} | _channel_secrets(places.channel_keys)
+    medical = _edge_secrets(client_secrets["dept-medical"]) | DIALECT_SECRETS
+    for folder, jwks, values in (
+        (places.edge, places.identity_jwks, hrss),
+        (places.medical, places.medical_jwks, medical),
+    ):
+        values["identity.pem"], published = _identity_key()
+        jwks.write_text(json.dumps(published, indent=2), encoding="utf-8")
+        for name, value in values.items():
+            _write_secret(folder / "secrets" / name, value)
     _write_secret(places.gatekeeper / "secrets" / "ferry.key", ferry_key)
     _write_secret(places.systems / "client.secret", CLIENT_SECRET)
+    _write_secret(places.clients, json.dumps(_clients(places, hrss, medical), indent=2))
+
+
+def _channel_secrets(keys: Path) -> dict[str, str]:
+    """What the first department shares with the channels' platforms."""
+    keys.mkdir(exist_ok=True, mode=0o700)
+    alipay.make_keys(keys)
+    own, theirs = keys / alipay.APPLICATION_KEY, (keys / alipay.PLATFORM_KEY).with_suffix(".pub.pem")
+    return {
+        "wechat.secret": wechat.SECRET,
+        "unionpay.secret": unionpay.SECRET,
+        "alipay.pem": own.read_text(encoding="utf-8"),
+        "alipay.pub.pem": theirs.read_text(encoding="utf-8"),
+    }
+
+
+def _edge_secrets(client_secret: str) -> dict[str, str]:
+    """What each edge has, fresh except for the secret that the documentation names."""
+    fresh = ("pseudonym.key", "session.key", "introspection.secret", "notice.secret")
+    return {name: secrets.token_hex(32) for name in fresh} | {"client.secret": client_secret}
+
+
+def _identity_key() -> tuple[str, dict[str, Any]]:
+    """A private key in PEM, and the key set that publishes its other half."""
+    private = Ed25519PrivateKey.generate()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     public = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
-    published = {"keys": [public | {"kid": IDENTITY_KID, "alg": "EdDSA", "use": "sig"}]}
-    places.identity_jwks.write_text(json.dumps(published, indent=2), encoding="utf-8")
+    return pem, {"keys": [public | {"kid": IDENTITY_KID, "alg": "EdDSA", "use": "sig"}]}
+
+
+def _clients(places: Places, hrss: Mapping[str, str], medical: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What the province knows of both departments (`sandbox.province.clients`)."""
+    departments = (
+        ("dept-hrss", "hrss", "edge", "backchannel", hrss),
+        ("dept-medical", "medical", "medical-edge", "signed", medical),
+    )
+    return [
+        {
+            "id": id_,
+            "secret": values["client.secret"],
+            "audience": id_,
+            "node": node,
+            "redirect_uris": [f"http://{host}:{places.ports[edge]}/sso/callback/province" for host in HOSTS],
+            "signed_out_uris": [f"http://{host}:{places.ports[edge]}/sso/" for host in HOSTS],
+            "introspection": f"{places.url(edge)}/sso/introspect",
+            "introspection_secret": values["introspection.secret"],
+            "notice_form": form,
+            "notices": f"{places.url(edge)}/sso/notices",
+            "notice_secret": values["notice.secret"],
+        }
+        for id_, node, edge, form, values in departments
+    ]
 
 
 def _write_secret(path: Path, value: str) -> None:

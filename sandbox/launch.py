@@ -172,7 +172,7 @@ async def _run(places: Places, *, kept: bool) -> int:
             if not stopping.is_set():
                 print(welcome(places, kept=kept), flush=True)
                 telling = tell_reloads(session, places.url("management"))
-                await _first_of(stopping.wait(), telling, *(child.ended() for child in children))
+                await first_of(stopping.wait(), telling, *(child.ended() for child in children))
         finally:
             print("stopping … 正在停止", flush=True)
             for child in children:
@@ -191,13 +191,13 @@ async def _start(children: list[Child], stopping: asyncio.Event) -> None:
     ready = asyncio.gather(*(child.until_ready() for child in children))
     try:
         async with asyncio.timeout(START_SECONDS):
-            await _first_of(ready, stopping.wait(), *(child.ended() for child in children))
+            await first_of(ready, stopping.wait(), *(child.ended() for child in children))
     except TimeoutError:
         logs = children[0].log.parent
         raise ChildEnded(f"not everything came up within {START_SECONDS:g} s; the logs are in {logs}") from None
 
 
-async def _first_of(*several: Awaitable[object]) -> None:
+async def first_of(*several: Awaitable[object]) -> None:
     """Wait for the first that is done; the others are cancelled. Raises what it raised."""
     tasks = [asyncio.ensure_future(one) for one in several]
     try:
@@ -213,24 +213,48 @@ async def _first_of(*several: Awaitable[object]) -> None:
 def make_children(places: Places, session: aiohttp.ClientSession) -> list[Child]:
     """What the sandbox consists of, from the outside in: started at once, ended one by one in this order."""
     ports, logs = places.ports, places.logs
-    outer = _python("gateway.cli", "--config", places.gateway_yaml, "serve")
+    edges = {"edge": (places.gateway_yaml, len(BUSINESS)), "medical-edge": (places.medical_yaml, 0)}
+    management = {"edge": "management", "medical-edge": "medical-management"}
     inner = _python("gateway.cli", "gatekeeper", places.gatekeeper / "gatekeeper.yaml")
-    commands = {
-        "province": _python("sandbox.province", "--client-secret-file", places.systems / "client.secret"),
+    return [
+        *(
+            Child(
+                name,
+                _python("gateway.cli", "--config", config, "serve"),
+                logs / f"{name}.log",
+                partial(_serves, session, places.url(management[name]), links),
+            )
+            for name, (config, links) in edges.items()
+        ),
+        Child("gatekeeper", inner, logs / "gatekeeper.log", partial(_exists, places.socket)),
+        *(
+            Child(name, [*command, "--port", str(port)], logs / f"{name}.log", partial(_listens, port))
+            for name, command in _worlds(places).items()
+            for port in [ports[_LAST_PORT.get(name, name)]]
+        ),
+    ]
+
+
+_LAST_PORT = {"platforms": "dialects"}
+"""The port that a process of several opens last."""
+
+
+def _worlds(places: Places) -> dict[str, list[str]]:
+    """Commands of what is around the gateway; each takes its port besides."""
+    ports = places.ports
+    others = ("--national-port", ports["national"], "--channels-port", ports["channels"], "--edge")
+    return {
+        "province": _python("sandbox.province", "--clients", places.clients),
+        "platforms": _python(
+            "sandbox.platforms", "--channel-keys", places.channel_keys, *others, places.url("medical-edge")
+        ),
         "assistant": _python("sandbox.assistant"),
+        "outpatient": _python("sandbox.outpatient", "--identity-jwks", places.medical_jwks),
         **{
             system: _python("sandbox.business", "--system", system, "--identity-jwks", places.identity_jwks)
             for system in BUSINESS
         },
     }
-    return [
-        Child("edge", outer, logs / "edge.log", partial(_serves, session, places)),
-        Child("gatekeeper", inner, logs / "gatekeeper.log", partial(_exists, places.socket)),
-        *(
-            Child(name, [*command, "--port", str(ports[name])], logs / f"{name}.log", partial(_listens, ports[name]))
-            for name, command in commands.items()
-        ),
-    ]
 
 
 def _python(module: str, *arguments: object) -> list[str]:
@@ -251,20 +275,20 @@ async def _exists(path: Path) -> bool:
     return await asyncio.to_thread(path.exists)
 
 
-async def _serves(session: aiohttp.ClientSession, places: Places) -> bool:
-    """Whether the edge takes requests, has the province's keys, and is linked to the gatekeeper."""
+async def _serves(session: aiohttp.ClientSession, management: str, links: int) -> bool:
+    """Whether an edge takes requests, has the province's keys, and is linked to the gatekeeper for so many systems."""
     try:
-        async with session.get(f"{places.url('management')}/status") as answer:
+        async with session.get(f"{management}/status") as answer:
             status = await answer.json()
     except (aiohttp.ClientError, TimeoutError):
         return False
-    return bool(status["ready"]) and all(map(_is_complete, status["workers"]))
+    return bool(status["ready"]) and all(_is_complete(worker, links) for worker in status["workers"])
 
 
-def _is_complete(worker: dict[str, Any]) -> bool:
-    links = [system["link"] for system in worker.get("systems", {}).values() if "link" in system]
+def _is_complete(worker: dict[str, Any], links: int) -> bool:
+    found = [system["link"] for system in worker.get("systems", {}).values() if "link" in system]
     ages = [part["key_age"] for part in worker.get("parts", {}).values() if "key_age" in part]
-    return len(links) == len(BUSINESS) and set(links) == {"up"} and None not in ages
+    return worker["state"] == "serving" and found == ["up"] * links and None not in ages
 
 
 if __name__ == "__main__":

@@ -31,8 +31,14 @@ class Places:
         return {
             "edge": base,
             "management": base + 1,
+            "medical-edge": base + 10,
+            "medical-management": base + 11,
             "province": base + 20,
+            "national": base + 21,
+            "dialects": base + 22,
+            "channels": base + 23,
             **{system: base + 30 + index for index, system in enumerate(BUSINESS)},
+            "outpatient": base + 33,
             "assistant": base + 40,
         }
 
@@ -44,6 +50,11 @@ class Places:
     def edge(self) -> Path:
         """Configuration and keys of the edge."""
         return self.directory / "edge"
+
+    @property
+    def medical(self) -> Path:
+        """Configuration and keys of the second department's edge."""
+        return self.directory / "medical"
 
     @property
     def gatekeeper(self) -> Path:
@@ -59,6 +70,21 @@ class Places:
     def identity_jwks(self) -> Path:
         """The gateway's published keys, with which business systems check who asks."""
         return self.systems / "identity.jwks.json"
+
+    @property
+    def medical_jwks(self) -> Path:
+        """The second gateway's published keys."""
+        return self.systems / "medical.jwks.json"
+
+    @property
+    def channel_keys(self) -> Path:
+        """Sample keys of the channels' platforms."""
+        return self.systems / "channels"
+
+    @property
+    def clients(self) -> Path:
+        """What the province knows of the departments."""
+        return self.systems / "clients.json"
 
     @property
     def logs(self) -> Path:
@@ -84,3 +110,8 @@ class Places:
     def gateway_yaml(self) -> Path:
         """The edge's configuration."""
         return self.edge / "gateway.yaml"
+
+    @property
+    def medical_yaml(self) -> Path:
+        """The second edge's configuration."""
+        return self.medical / "gateway.yaml"

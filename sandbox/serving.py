@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +69,47 @@ async def serve(
     Raises:
         OSError: the address cannot be had.
     """
+    stopped = _stop_signal()
+    async with _listening(app, name, host, port, unix):
+        await stopped.wait()
+
+
+async def serve_several(apps: Mapping[str, tuple[web.Application, int]], host: str) -> None:
+    """Like `serve`, for several applications in one process.
+
+    Args:
+        apps: each with its TCP port, by what its ready line calls it.
+        host: address to listen on.
+
+    Raises:
+        OSError: one of the addresses cannot be had.
+    """
+    stopped = _stop_signal()
+    async with AsyncExitStack() as stack:
+        for name, (app, port) in apps.items():
+            await stack.enter_async_context(_listening(app, name, host, port, None))
+        await stopped.wait()
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT from now on."""
     stopped = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopped.set)
+    return stopped
+
+
+@asynccontextmanager
+async def _listening(
+    app: web.Application, name: str, host: str, port: int | None, unix: Path | None
+) -> AsyncIterator[None]:
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE_SECONDS)
     await runner.setup()
     try:
         site = web.UnixSite(runner, unix) if unix else web.TCPSite(runner, host, port)
         await site.start()
         print(f"{name} ready on {_place(runner)} (pid {os.getpid()})", flush=True)
-        await stopped.wait()
+        yield
     finally:
         await runner.cleanup()
 

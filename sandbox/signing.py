@@ -41,6 +41,21 @@ def sign(
     Raises:
         KeyError: no such key.
     """
+    return sign_with(key, APP_KEYS[key], method, target, body, digest=_DIGESTS[key], at=at, nonce=nonce)
+
+
+def sign_with(
+    key: str,
+    secret: str,
+    method: str,
+    target: str,
+    body: bytes = b"",
+    *,
+    digest: str = "sha256",
+    at: float | None = None,
+    nonce: str | None = None,
+) -> dict[str, str]:
+    """Sign one request with any access key; arguments as in `sign`, and `digest` as hashlib calls it."""
     timestamp = str(int(time.time() if at is None else at))
     nonce = nonce or secrets.token_hex(16)
     path, _, query = target.partition("?")
@@ -55,7 +70,7 @@ def sign(
             hashlib.sha256(body).hexdigest(),
         )
     )
-    signature = hmac.digest(APP_KEYS[key].encode(), canonical.encode(), _DIGESTS[key]).hex()
+    signature = hmac.digest(secret.encode(), canonical.encode(), digest).hex()
     return {"x-ak": key, "x-nonce": nonce, "x-timestamp": timestamp, "x-signature": signature}
 
 

@@ -14,7 +14,8 @@ import aiohttp
 import jwt
 
 from sandbox.signing import sign
-from sandbox.visitor import DEADLINE, StepFailed, Visitor
+from sandbox.story_sign_in import carry_token, second_login, sign_in, sign_out, strengthen
+from sandbox.visitor import DEADLINE, Visitor, require
 
 GUIDE = "/guides/social-insurance"
 CONTRIBUTIONS = "/social-insurance/contributions"
@@ -32,12 +33,6 @@ SMUGGLED = {
     "X-Original-Url": "/admin",
     "Cookie": "session=stolen",
 }
-
-
-def require(condition: bool, otherwise: str) -> None:
-    """Raise StepFailed unless the condition holds."""
-    if not condition:
-        raise StepFailed(otherwise)
 
 
 async def public_guide(visitor: Visitor) -> str:
@@ -266,6 +261,11 @@ STORY = (
     Scene("签名令牌，过网闸", "With a signed token, across the gatekeeper", signed_token),
     Scene("不透明令牌", "With an opaque token", opaque_token),
     Scene("认证等级不足", "Too weak a login, then a stronger one", step_up),
+    Scene("统一登录", "Log in at the first department", sign_in),
+    Scene("凭令牌到另一部门办事", "On to the second department with a token", carry_token),
+    Scene("加强认证", "A page that needs a stronger login", strengthen),
+    Scene("一次登录，处处通行", "The second department needs no other login", second_login),
+    Scene("统一登出", "One logout for everything", sign_out),
     Scene("服务对象不符", "A natural person at an item for units", wrong_audience),
     Scene("法人经办人申报", "A unit's operator declares, with an attachment", declaration),
     Scene("附件内容检查", "An attachment that is not what it says", wrong_attachment),

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from sandbox.accounts import Account
+from sandbox.national_keys import SM2_ALGORITHM, Sm2Key
 
 TokenFormat = Literal["jwt", "opaque"]
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -66,16 +67,24 @@ class KeyRing:
     def __init__(self) -> None:
         self._signing = {alg: SigningKey.generate(alg) for alg in ALGORITHMS}
         self._former: list[SigningKey] = []
+        self._sm2: Sm2Key | None = None
 
     def signing(self, alg: str) -> SigningKey:
         """The key that signs now. Raises KeyError for an algorithm that is not offered."""
         return self._signing[alg]
+
+    def sm2(self) -> Sm2Key:
+        """The SM2 key; made and published once somebody asks for it."""
+        if self._sm2 is None:
+            self._sm2 = Sm2Key.generate()
+        return self._sm2
 
     def rotate(self) -> None:
         """Sign with new keys from now on; the former ones stay published."""
         fresh = {alg: SigningKey.generate(alg) for alg in ALGORITHMS}
         self._former = [*self._signing.values(), *self._former]
         self._signing = fresh
+        self._sm2 = None
 
     def retire(self) -> None:
         """Withdraw every key that no longer signs."""
@@ -83,7 +92,8 @@ class KeyRing:
 
     def jwks(self) -> dict[str, Any]:
         """The published key set (RFC 7517 §5): public parts only."""
-        return {"keys": [key.public_jwk() for key in (*self._signing.values(), *self._former)]}
+        published = [key.public_jwk() for key in (*self._signing.values(), *self._former)]
+        return {"keys": published + ([] if self._sm2 is None else [self._sm2.public_jwk()])}
 
 
 @dataclass(slots=True)
@@ -114,24 +124,34 @@ class TokenDesk:
         self._capacity = capacity
         self._grants: dict[str, Grant] = {}
 
-    def issue(self, account: Account, *, level: int, ttl: int, form: TokenFormat = "jwt", alg: str = "RS256") -> str:
-        """Log an account in and hand out its token.
+    def issue(
+        self,
+        account: Account,
+        *,
+        level: int,
+        ttl: int,
+        form: TokenFormat = "jwt",
+        alg: str = "RS256",
+        **claims: str | int,
+    ) -> str:
+        """Hand out a token of an account that has logged in.
 
         Args:
-            account: who logs in.
+            account: who has logged in.
             level: how strongly, 0 to 4.
             ttl: seconds until the token ends; zero or less gives one that has ended already.
             form: `jwt` (RFC 9068) or `opaque` (random, with the issuing node as suffix).
             alg: what a JWT is signed with.
+            claims: in place of the usual ones, for example `sid` of a session that is there already.
 
         Raises:
             KeyError: the algorithm is not offered.
         """
-        claims = self._claims(account, level, ttl)
-        token = secrets.token_urlsafe(32) + NODE_SUFFIX if form == "opaque" else self._sign(claims, alg)
+        stated = self._claims(account, level, ttl) | claims
+        token = secrets.token_urlsafe(32) + NODE_SUFFIX if form == "opaque" else self.sign(stated, alg)
         if len(self._grants) >= self._capacity:
             del self._grants[next(iter(self._grants))]
-        self._grants[token] = Grant(claims)
+        self._grants[token] = Grant(stated)
         return token
 
     def _claims(self, account: Account, level: int, ttl: int) -> dict[str, Any]:
@@ -153,19 +173,27 @@ class TokenDesk:
         }
         return claims if account.operator is None else claims | {"act": {"sub": account.operator}}
 
-    def _sign(self, claims: dict[str, Any], alg: str) -> str:
+    def sign(self, claims: dict[str, Any], alg: str = "RS256", typ: str = "at+jwt") -> str:
+        """Sign claims as they are. Raises KeyError for an algorithm that is not offered."""
+        if alg == SM2_ALGORITHM:
+            return self._keys.sm2().sign(claims, typ)
         key = self._keys.signing(alg)
-        return jwt.encode(claims, key.private, algorithm=alg, headers={"typ": "at+jwt", "kid": key.kid})
+        return jwt.encode(claims, key.private, algorithm=alg, headers={"typ": typ, "kid": key.kid})
+
+    def find(self, token: str) -> Mapping[str, Any] | None:
+        """The claims of a token that still holds; None otherwise."""
+        grant = self._grants.get(token)
+        if grant is None or grant.revoked or grant.claims["exp"] <= self._clock():
+            return None
+        return grant.claims
 
     def introspect(self, token: str) -> dict[str, Any]:
         """Tell what a token stands for (RFC 7662 §2.2): `{"active": false}` and no more unless it still holds.
 
         Both forms are looked up by their exact text: the desk knows what it issued, so an altered JWT is unknown.
         """
-        grant = self._grants.get(token)
-        if grant is None or grant.revoked or grant.claims["exp"] <= self._clock():
-            return {"active": False}
-        return {"active": True, "token_type": "Bearer", **grant.claims}
+        claims = self.find(token)
+        return {"active": False} if claims is None else {"active": True, "token_type": "Bearer", **claims}
 
     def revoke(self, *, member: str, value: str) -> int:
         """Take back every token whose claim `member` equals `value`, or with `token` that very one.

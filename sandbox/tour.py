@@ -12,6 +12,7 @@ from typing import TextIO
 
 import aiohttp
 
+from sandbox.browsing import PageError
 from sandbox.launch import add_base_port
 from sandbox.story import STORY, Scene
 from sandbox.visitor import DEADLINE, NotThere, StepFailed, Visitor, find_sandbox
@@ -95,9 +96,9 @@ async def _play_scene(scene: Scene, visitor: Visitor, stage: Stage) -> bool:
     visitor.seen.clear()
     try:
         why = await scene.play(visitor)
-    except (StepFailed, aiohttp.ClientError, OSError, TimeoutError, KeyError) as error:
+    except (StepFailed, PageError, aiohttp.ClientError, OSError, TimeoutError, KeyError) as error:
         stage.show(visitor.seen)
-        stage.complain(str(error) if isinstance(error, StepFailed) else repr(error))
+        stage.complain(str(error) if isinstance(error, StepFailed | PageError) else repr(error))
         return False
     stage.show(visitor.seen)
     stage.approve(why)

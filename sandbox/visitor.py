@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from sandbox.browsing import Browser
 from sandbox.places import Places
 
 DEADLINE = 15.0
@@ -71,14 +72,21 @@ class Answer:
         return self
 
 
+def require(condition: bool, otherwise: str) -> None:
+    """Raise StepFailed unless the condition holds."""
+    if not condition:
+        raise StepFailed(otherwise)
+
+
 class Visitor:
-    """Asks the sandbox's edge, its province and its management listener.
+    """Asks the sandbox's edge, its province and its management listener, as programs do and as a browser does.
 
     Attributes:
         places: the sandbox.
         seen: request lines and answers since the last look, for people.
         request_ids: of every request that the edge answered.
         tokens: every token that was ever used.
+        browser: her browser.
     """
 
     def __init__(self, places: Places, session: aiohttp.ClientSession) -> None:
@@ -87,6 +95,25 @@ class Visitor:
         self.request_ids: list[str] = []
         self.tokens: list[str] = []
         self._session = session
+        self.browser = Browser(session)
+
+    def new_browser(self) -> None:
+        """Begin with a browser that was nowhere yet."""
+        self.browser = Browser(self._session)
+
+    async def session(self, edge: str = "edge") -> dict[str, Any]:
+        """What a department tells a page of its own about the browser's session."""
+        page = await self.browser.ask("GET", self.places.url(edge) + "/sso/session")
+        told: dict[str, Any] = Answer(page.status, page.fields, page.text).must_be(200).data
+        return told
+
+    async def post_as_page(self, path: str, **options: Any) -> Answer:
+        """Send what a script of the first department's own page would, with the session's synchronizer token."""
+        token = (await self.session()).get("csrf_token", "")
+        fields = {"X-CSRF-Token": token, "Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
+        page = await self.browser.ask("POST", self.places.url("edge") + path, headers=fields, **options)
+        self.seen += [f"> POST {path}   [session cookie, CSRF token]", f"< {page.status}"]
+        return Answer(page.status, page.fields, page.text)
 
     async def ask(
         self, method: str, target: str, *, token: str | None = None, to: str = "edge", note: str = "", **options: Any

@@ -9,12 +9,18 @@ from string import Template
 from sandbox.places import Places
 
 _WHAT = {
-    "edge": "网关 the gateway itself",
+    "edge": "网关（人社部门） the gateway itself",
     "management": "网关管理口 health, status, metrics, reload",
+    "medical-edge": "另一部门（医保）的网关 the gateway of another department",
+    "medical-management": "其管理口 its health, status, metrics, reload",
     "province": "省统一身份认证平台 identity platform (simulated)",
+    "national": "国家平台（垂直系统） national platform of the line (simulated)",
+    "dialects": "各省认证平台 platforms of other provinces (simulated)",
     "social-insurance": "业务系统（网闸后） business system, inside",
     "medical-insurance": "业务系统（网闸后） business system, inside",
     "pension": "业务系统（网闸后） business system, inside",
+    "channels": "微信、支付宝、云闪付 platforms behind the channels (simulated)",
+    "outpatient": "另一部门的业务系统 the other department's system, in its external zone",
     "assistant": "外网区系统 system in the external zone",
 }
 
@@ -27,6 +33,10 @@ _DELETED = (
 _COMMANDS = r"""
 # 公开事项，无需登录 · a public item
 curl -s @edge/guides/social-insurance
+# 用浏览器打开：登录、到另一部门、退出 · open in a browser: log in, go on to the other department, log out of both
+#   @edge/social-insurance/contributions
+#   @medical/outpatient/booking
+#   @edge/sso/
 # 未登录被拒 · what a refusal looks like
 curl -si @edge/social-insurance/contributions
 # 向省平台取令牌，再办理 · a token from the province, then the same again: it crosses the gatekeeper
@@ -86,6 +96,7 @@ def commands(places: Places) -> list[str]:
     """Lines for a shell, with comments in between."""
     text = _LineTemplate(_COMMANDS.strip()).substitute(
         edge=places.url("edge"),
+        medical=places.url("medical-edge"),
         province=places.url("province"),
         socket=places.url("edge").replace("http", "ws"),
         yaml=shlex.quote(str(places.gateway_yaml)),

@@ -73,16 +73,25 @@ class System:
 class Edge:
     """One `tongguan serve` in a folder of its own.
 
+    Args:
+        folder: for its files.
+        system: what is behind it.
+        further: keys of gateway.yaml beside the usual ones.
+
     Attributes:
         public, management: base URLs, as the ready line gives them.
     """
 
-    def __init__(self, folder, system):
+    def __init__(self, folder, system, **further):
         self.folder = folder
         self._system = system
+        self._further = further
 
-    def write(self, *paths):
-        """Write policy.yaml anew: it offers these paths, or PATHS, to anybody, and /private to natural persons only."""
+    def write(self, *paths, **further):
+        """Write policy.yaml anew: it offers these paths, or PATHS, to anybody, and /private to natural persons only.
+
+        Further keys take the places of the usual ones.
+        """
         items = [self._item(number, path) for number, path in enumerate(paths or PATHS)]
         verifier = {
             "name": "province-jwt",
@@ -95,7 +104,7 @@ class Edge:
             "systems": [{"name": "counting", "via": "direct", "targets": [self._system.address], "identity": "none"}],
             "items": items,
         }
-        self.replace(json.dumps(policy))
+        self.replace(json.dumps(policy | further))
 
     def replace(self, policy):
         """Put another policy.yaml in the place of the one that is there, at once."""
@@ -148,7 +157,7 @@ class Edge:
                 "pseudonym_key": {"$env": "PSEUDONYM_KEY"},
             },
         }
-        (self.folder / "gateway.yaml").write_text(json.dumps(settings))
+        (self.folder / "gateway.yaml").write_text(json.dumps(settings | self._further))
 
     async def _ready(self):
         said = []
@@ -169,12 +178,12 @@ class Edge:
             self.process.kill()
             await self.process.wait()
 
-    async def ask(self, path, token=None, method="POST"):
-        """Ask on a connection of its own, which either worker may get; gives status and body.
+    async def ask(self, path, token=None, method="POST", **further):
+        """Ask on a connection of its own, which either worker may get; gives status and body. `further`: more fields.
 
         POST, since the client would repeat a GET in silence.
         """
-        fields = {"Host": HOST} | ({"Authorization": f"Bearer {token}"} if token else {})
+        fields = {"Host": HOST} | ({"Authorization": f"Bearer {token}"} if token else {}) | further
         async with (
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(force_close=True), timeout=aiohttp.ClientTimeout(DEADLINE)

@@ -8,6 +8,7 @@ from gateway.configuration.loading import load, policy_from
 from gateway.ferry.inner_settings import load_gatekeeper
 from sandbox.furnishing import furnish
 from sandbox.places import Places
+from sandbox.province import read_clients
 
 USCC = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 
@@ -21,8 +22,8 @@ def places(tmp_path):
 
 def test_the_configuration_is_good_and_only_its_plain_http_is_advised_against(places):
     """A newcomer who runs `tongguan check` on it reads what is meant, and nothing that is not."""
-    loaded = load(places.gateway_yaml)
-    assert [advice.rule for advice in loaded.advice] == ["TG02"]
+    for department in (places.gateway_yaml, places.medical_yaml):
+        assert [advice.rule for advice in load(department).advise()] == ["TG02"]
 
 
 def test_edge_and_inner_unit_know_the_same_routes(places):
@@ -41,7 +42,8 @@ def test_edge_and_inner_unit_know_the_same_routes(places):
 
 def test_item_codes_are_well_formed(places):
     """31 characters: the organ's USCC with its check digit (GB 32100-2015), the level, and the basic code."""
-    items = policy_from(load(places.gateway_yaml).policy).items
+    departments = (places.gateway_yaml, places.medical_yaml)
+    items = [item for department in departments for item in policy_from(load(department).policy).items]
     assert len({item.code for item in items}) == len(items)
     for item in items:
         assert re.fullmatch(rf"[{USCC}]{{18}}[1-7][0-9]{{12}}", item.code), item.code
@@ -53,8 +55,10 @@ def test_every_sandbox_has_keys_of_its_own(places, tmp_path):
     """Identity, ferry and pseudonym keys are new; both units of one sandbox share the ferry's."""
     other = Places(8080, tmp_path / "other")
     furnish(other)
-    for name in ("identity.pem", "ferry.key", "pseudonym.key"):
+    for name in ("identity.pem", "ferry.key", "pseudonym.key", "session.key", "introspection.secret", "alipay.pem"):
         assert (places.edge / "secrets" / name).read_text() != (other.edge / "secrets" / name).read_text()
+    ours, theirs = (folder / "secrets" / "session.key" for folder in (places.edge, places.medical))
+    assert ours.read_text() != theirs.read_text()
     outer, inner = (folder / "secrets" / "ferry.key" for folder in (places.edge, places.gatekeeper))
     assert outer.read_text() == inner.read_text()
 
@@ -74,3 +78,22 @@ def test_any_name_of_a_folder_will_do(tmp_path):
     furnish(places)
     assert load(places.gateway_yaml).settings.records.access == f"file:{places.access_records}"
     assert load_gatekeeper(places.gatekeeper / "gatekeeper.yaml").listen.path == str(places.socket)
+
+
+def test_the_province_knows_both_departments_and_each_of_them_only_itself(places):
+    """Secrets agree pairwise, and no department has one of the other."""
+    hrss, medical = read_clients(places.clients)
+    assert (hrss.node, medical.node) == ("hrss", "medical")
+    for client, folder in ((hrss, places.edge), (medical, places.medical)):
+        for name, value in (("client", client.secret), ("introspection", client.introspection_secret)):
+            assert (folder / "secrets" / f"{name}.secret").read_text() == value
+    assert hrss.introspection_secret != medical.introspection_secret
+    assert str(places.ports["medical-edge"]) in medical.redirect_uris[0]
+    assert places.clients.stat().st_mode & 0o077 == 0
+
+
+def test_people_sign_in_at_the_province_and_at_the_second_department_in_every_dialect(places):
+    """Both departments take natural persons and units from the province."""
+    for department, others in ((places.gateway_yaml, 0), (places.medical_yaml, 6)):
+        login = policy_from(load(department).policy).login
+        assert (login.natural, login.legal, len(login.others)) == ("province", "province", others)

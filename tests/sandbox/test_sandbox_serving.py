@@ -1,6 +1,7 @@
 """The sandbox's processes: they say when they are ready, answer, and stop at once when told to."""
 
 import asyncio
+import json
 import signal
 import time
 
@@ -8,6 +9,7 @@ import aiohttp
 import jwt
 import pytest
 
+from sandbox.channel_platforms.alipay import make_keys
 from sandbox.serving import json_response
 
 
@@ -55,6 +57,30 @@ async def test_the_province_runs_as_a_process(spawn, tmp_path):
         session.post(f"{address}/introspect", data={"token": token}) as answer,
     ):
         assert (await answer.json())["active"] is True
+    assert await stop(process) < 2
+
+
+async def test_all_the_other_platforms_run_in_one_process(spawn, tmp_path):
+    """Three ports, each with a ready line, and one end."""
+    make_keys(tmp_path)
+    ports = ("--port", "0", "--national-port", "0", "--channels-port", "0")
+    process = await spawn("sandbox.platforms", *ports, "--channel-keys", str(tmp_path), "--edge", "http://127.0.0.1:1")
+    national, channels, dialects = [await ready_address(process) for _ in range(3)]
+    assert set(await get_json(dialects, "/")) == {"/zhejiang", "/zhejiang-irs", "/jis", "/guangdong", "/tif"}
+    assert "queryuser" in await get_json(national, "/sandbox/faults")
+    assert "jscode2session" in await get_json(channels, "/sandbox/faults")
+    assert await stop(process) < 2
+
+
+async def test_the_province_knows_the_departments_of_a_file(spawn, tmp_path):
+    """As furnishing writes it."""
+    clients = tmp_path / "clients.json"
+    clients.write_text(json.dumps([{"id": "one"}, {"id": "two", "audience": "two", "node": "n2"}]))
+    process = await spawn("sandbox.province", "--port", "0", "--issuer", "https://p.example", "--clients", str(clients))
+    address = await ready_address(process)
+    token = (await get_json(address, "/sandbox/token?user=unit-2&client=two"))["token"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (claims["aud"], claims["client_id"]) == ("two", "two")
     assert await stop(process) < 2
 
 
@@ -106,6 +132,9 @@ async def test_a_port_in_use_gets_a_sentence_and_exit_code_1(spawn):
         ("sandbox.province", ["--port", "8100", "--client-secret-file", "/nowhere"], "--client-secret-file"),
         ("sandbox.business", ["--port", "0", "--system", "pension", "--identity-jwks", "/nowhere"], "--identity-jwks"),
         ("sandbox.assistant", [], "one of the arguments --port --unix is required"),
+        ("sandbox.province", ["--port", "8100", "--clients", "/nowhere"], "--clients"),
+        ("sandbox.outpatient", ["--port", "0", "--identity-jwks", "/nowhere"], "--identity-jwks"),
+        ("sandbox.platforms", [], "--national-port"),
     ],
 )
 async def test_a_wrong_command_line_gets_a_sentence_and_exit_code_2(spawn, module, arguments, complaint):

@@ -1,8 +1,10 @@
 """The province's token desk and key ring, without HTTP."""
 
 import pytest
+from gmalg import SM2
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt.utils import base64url_decode
 
 from sandbox.accounts import SAMPLE_ACCOUNTS
 from sandbox.tokens import ALGORITHMS, KeyRing, TokenDesk
@@ -43,6 +45,18 @@ def test_every_rotation_brings_keys_never_seen_before():
 def test_a_signing_key_does_not_show_itself():
     """Its private part is not in the representation."""
     assert "private" not in repr(KEYS.signing("EdDSA"))
+
+
+def test_an_sm2_signature_holds_with_the_published_key():
+    """GM/T 0125: r and s over header and payload, with the usual user id; and the key is published from then on."""
+    keys = KeyRing()
+    assert not [key for key in keys.jwks()["keys"] if key["alg"] == "SGD_SM3_SM2"]
+    token = TokenDesk("i", "a", "c", keys).issue(CITIZEN, level=3, ttl=60, alg="SGD_SM3_SM2")
+    [key] = [key for key in keys.jwks()["keys"] if key["alg"] == "SGD_SM3_SM2"]
+    signed, _, signature = token.rpartition(".")
+    x, y, both = (base64url_decode(text) for text in (key["x"], key["y"], signature))
+    assert SM2(uid=b"1234567812345678", pk=b"\x04" + x + y).verify(signed.encode(), both[:32], both[32:])
+    assert "private" not in repr(keys.sm2())
 
 
 def test_an_algorithm_that_is_not_offered_is_an_error():
