@@ -24,7 +24,7 @@ from bench.context import Bench, Measure
 from bench.measures import MEASURES
 from bench.results import Report, Section
 from bench.trials import Announce
-from bench.world import JWKS_PATH, Cores, World, make_issuer, start_backend
+from bench.world import JWKS_PATH, PERSONS, Cores, World, make_issuer, start_backend
 
 _RESULTS = Path(__file__).parent / "results"
 _NEEDED = {"wrk": "wrk", "nginx": "nginx-light", "taskset": "util-linux", "setpriv": "util-linux"}
@@ -138,7 +138,7 @@ def _surroundings(cores: Cores) -> Iterator[tuple[World, Path]]:
     os.sched_setaffinity(0, {cores.load})
     with tempfile.TemporaryDirectory(prefix="tongguan-bench-") as directory:
         scratch = Path(directory)
-        issuer = make_issuer(scratch)
+        issuer = make_issuer(scratch, PERSONS)
         backend = start_backend(scratch / "backend", cores.load, jwks=issuer.jwks)
         try:
             yield World(cores, issuer, backend.port, f"http://127.0.0.1:{backend.port}{JWKS_PATH}"), scratch

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -51,19 +51,23 @@ class Usage:
 
 @dataclass(slots=True)
 class Process:
-    """One pinned program and its children, in a process group of their own."""
+    """One pinned program and its children, in a process group of their own.
+
+    `is_up` tells that it can be used, where that is not seen on its port.
+    """
 
     command: Sequence[str]
     core: int
     port: int
     log: Path
     env: Mapping[str, str] = field(default_factory=dict)
+    is_up: Callable[[], bool] | None = None
     started: float = field(default=0.0, init=False)
     """When the program was started, on the clock of `time.monotonic`; 0 before that."""
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     def start(self, *, ready_within: float = 20.0) -> Process:
-        """Start the program and wait until its port answers.
+        """Start the program and wait until it can be used.
 
         Raises:
             StartError: it ended, or did not listen in time; it has been stopped.
@@ -87,11 +91,11 @@ class Process:
         return self
 
     def _wait(self, child: subprocess.Popen[bytes], deadline: float) -> None:
-        while not listens(self.port):
+        while not (listens(self.port) if self.is_up is None else self.is_up()):
             if child.poll() is not None:
                 raise StartError(f"{self.command[0]} ended with code {child.returncode}: {self._last_words()}")
             if time.monotonic() > deadline:
-                raise StartError(f"{self.command[0]} does not listen on {self.port}: {self._last_words()}")
+                raise StartError(f"{self.command[0]} does not listen in time: {self._last_words()}")
             time.sleep(_POLL_SECONDS)
 
     def _last_words(self) -> str:

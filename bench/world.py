@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from bench.processes import Process, free_port
 ISSUER = "https://id.province.example"
 AUDIENCE = "dept-hrss"
 KEY_ID = "bench-1"
-SUBJECT = "citizen-1"
+PERSONS = tuple(f"citizen-{number}" for number in range(1, 201))
+"""Whoever asks. Where one will do it is the first."""
 TOKEN_SECONDS = 6 * 3600
 
 PATH = "/guides/1"
@@ -51,9 +53,9 @@ class Cores:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """A token issuer made for one run: a fresh RS256 key, its public half, and one token signed by it."""
+    """A token issuer made for one run: a fresh RS256 key, its public half, and a token of each person signed by it."""
 
-    token: str
+    tokens: Sequence[str]
     jwks: Path
     public_key: Path
     issuer: str = ISSUER
@@ -61,8 +63,8 @@ class Issuer:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header field that carries the token (RFC 6750, section 2.1)."""
-        return {"Authorization": f"Bearer {self.token}"}
+        """The header field that carries the first person's token."""
+        return bearer(self.tokens[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,13 @@ class World:
         return f"http://127.0.0.1:{self.upstream_port}"
 
 
-def make_issuer(directory: Path) -> Issuer:
-    """Write a JWK set (RFC 7517) and a PEM public key below `directory` and sign a token for six hours."""
+def bearer(token: str) -> dict[str, str]:
+    """The header field that carries a token (RFC 6750, section 2.1)."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def make_issuer(directory: Path, persons: Sequence[str] = PERSONS[:1]) -> Issuer:
+    """Write a JWK set (RFC 7517) and a PEM public key below `directory` and sign each person a token for six hours."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     public = key.public_key()
     jwks, pem = directory / "jwks.json", directory / "issuer.pem"
@@ -97,20 +104,20 @@ def make_issuer(directory: Path) -> Issuer:
     jwk = {name: jwk[name] for name in ("kty", "n", "e")} | {"kid": KEY_ID, "alg": "RS256", "use": "sig"}
     jwks.write_text(json.dumps({"keys": [jwk]}))
     pem.write_bytes(public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
-    return Issuer(_sign(key), jwks, pem)
+    return Issuer([_sign(key, person) for person in persons], jwks, pem)
 
 
-def _sign(key: rsa.RSAPrivateKey) -> str:
+def _sign(key: rsa.RSAPrivateKey, person: str) -> str:
     now = int(time.time())
     claims: dict[str, object] = {
         "iss": ISSUER,
         "aud": AUDIENCE,
-        "sub": SUBJECT,
+        "sub": person,
         "iat": now,
         "nbf": now,
         "exp": now + TOKEN_SECONDS,
-        "jti": f"bench-{now}",
-        "sid": "bench-session-1",
+        "jti": f"bench-{now}-{person}",
+        "sid": f"bench-session-{person}",
         "level": 3,
         "acr": "3",
     }
@@ -143,6 +150,19 @@ def start_backend(directory: Path, core: int, port: int | None = None, *, jwks: 
 """
     )
     return Process(["nginx", "-c", str(config), "-p", str(directory)], core, port, directory / "backend.log").start()
+
+
+def start_redis(directory: Path, core: int) -> tuple[Process, str]:
+    """Start a Redis that keeps nothing on disk, on a Unix socket below `directory`; tell its address too.
+
+    Raises:
+        StartError: it did not come up.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    door = directory / "redis.sock"
+    settings = {"port": "0", "unixsocket": str(door), "dir": str(directory), "save": "", "appendonly": "no"}
+    command = ["redis-server", *(word for name, value in settings.items() for word in (f"--{name}", value))]
+    return Process(command, core, 0, directory / "log", is_up=door.exists).start(), f"unix://{door}"
 
 
 def nginx_main(directory: Path) -> str:

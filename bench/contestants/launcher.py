@@ -18,6 +18,20 @@ BULK_PATH = "/bulk/1"
 
 
 @dataclass(frozen=True, slots=True)
+class SessionShape:
+    """How sign-in sessions are kept.
+
+    Attributes:
+        redis: address of the Redis that has them; None keeps them in the worker.
+        remember: seconds a worker believes a session without looking; 0 looks at each request. The default is the
+            product's own.
+    """
+
+    redis: str | None = None
+    remember: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """The size and shape of one gateway.
 
@@ -26,12 +40,14 @@ class Shape:
         grants: how many grants the re-authorizer of `PATH` looks among.
         workers: edge processes.
         via: how `PATH` reaches the back end; "ferry" starts the inner unit too.
+        sessions: how sign-in sessions are kept; None where nobody signs in.
     """
 
     items: int = 10
     grants: int = 1000
     workers: int = 1
     via: Literal["direct", "ferry"] = "direct"
+    sessions: SessionShape | None = None
 
 
 class Launcher(Contestant, Protocol):

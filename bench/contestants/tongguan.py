@@ -89,7 +89,8 @@ class Tongguan:
 def _process(world: World, workdir: Path, port: int, *arguments: str) -> Process:
     command = [sys.executable, "-m", "gateway.cli", *arguments]
     # The workers do not look into the folder they are started in, and need the bench's own re-authorizer.
-    env = {"PYTHONPATH": str(_ROOT)}
+    # An installed gateway has its bytecode; where Python is told to write none, each start would compile it anew.
+    env = {"PYTHONPATH": str(_ROOT), "PYTHONDONTWRITEBYTECODE": ""}
     return Process(command, world.cores.contestant, port, workdir / f"{port}.log", env=env)
 
 

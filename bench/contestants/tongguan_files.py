@@ -14,11 +14,14 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from bench.contestants.launcher import Shape
-from bench.world import AUDIENCE, ISSUER, SUBJECT, World
+from bench.contestants.launcher import SessionShape, Shape
+from bench.world import AUDIENCE, ISSUER, PERSONS, World
 
 _CODE = "11440100696927671X344201{:07d}"
 _GUIDE, _LIMITED, _BULK, _FIRST_OTHER = range(4)
+
+RECEPTION = "reception"
+"""The platform that people sign in at."""
 
 _ROOM = {
     "connections": 20_000,
@@ -84,7 +87,7 @@ def write_gatekeeper(world: World, directory: Path, ferry: int) -> Path:
 
 
 def _static(shape: Shape, directory: Path, port: int, management: int) -> dict[str, Any]:
-    return {
+    static: dict[str, Any] = {
         "department": AUDIENCE,
         "listen": f"127.0.0.1:{port}",
         "management": f"127.0.0.1:{management}",
@@ -96,20 +99,39 @@ def _static(shape: Shape, directory: Path, port: int, management: int) -> dict[s
         "identity": {"key": {"$file": "identity.pem"}, "kid": "bench-1"},
         "records": {"access": f"file:{directory}/access.log", "pseudonym_key": {"$file": "pseudonym.key"}},
     }
+    if shape.sessions is not None:
+        static |= _sessions(shape.sessions, directory)
+    return static
+
+
+def _sessions(shape: SessionShape, directory: Path) -> dict[str, Any]:
+    (directory / "session.key").write_text(secrets.token_hex(32))
+    sessions = {"keys": [{"$file": "session.key"}], "node": "bench", "remember": f"{shape.remember}s"}
+    if shape.redis is None:
+        return {"sessions": sessions}
+    (directory / "redis.url").write_text(shape.redis)
+    return {"sessions": sessions, "state": "redis", "redis": {"url": {"$file": "redis.url"}}}
 
 
 def _policy(shape: Shape, world: World, ferry: int) -> dict[str, Any]:
-    grants = {"subject": SUBJECT, "item": _CODE.format(_GUIDE), "count": shape.grants}
+    signing_in = {} if shape.sessions is None else {"login": {"natural": RECEPTION, "client_rate": None}}
+    grants = {"subjects": PERSONS, "item": _CODE.format(_GUIDE), "count": shape.grants}
     return {
         "include": ["items/*.yaml"],
         "channels": [{"name": "web", "use": "plugins.channels.web:Web"}],
-        "verifiers": [
-            {"name": "province-jwt", "use": "plugins.verifiers.province_jwt:ProvinceJwt", "config": _trust(world)}
-        ],
+        **signing_in,
+        "verifiers": list(_verifiers(shape, world)),
         "reauthorizers": [{"name": "grants", "use": "bench.plugins.grants:Grants", "config": grants}],
         "systems": list(_systems(shape, world, ferry)),
         "items": list(_items(shape)),
     }
+
+
+def _verifiers(shape: Shape, world: World) -> Iterator[dict[str, Any]]:
+    yield {"name": "province-jwt", "use": "plugins.verifiers.province_jwt:ProvinceJwt", "config": _trust(world)}
+    if shape.sessions is not None:
+        yield {"name": "session", "use": "plugins.verifiers.session:Session"}
+        yield {"name": RECEPTION, "use": "bench.plugins.reception:Reception", "config": {"issuer": ISSUER}}
 
 
 def _trust(world: World) -> dict[str, Any]:

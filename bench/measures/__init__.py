@@ -10,6 +10,7 @@ from bench.measures.ferry import Ferry
 from bench.measures.idle import Idle
 from bench.measures.latency import Latency
 from bench.measures.refusal import Refusal
+from bench.measures.sessions import Sessions
 from bench.measures.sizes import Grants, Items
 from bench.measures.startup import Startup
 from bench.measures.throughput import Throughput
@@ -18,6 +19,7 @@ MEASURES: Sequence[Measure] = (
     Throughput(),
     Latency(),
     Ferry(),
+    Sessions(),
     Items(),
     Grants(),
     Idle(),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.context import Bench
-from bench.load import burst
+from bench.load import Credential, burst
 from bench.processes import Running, usage
 from bench.results import Column
 from bench.trials import Figures, FlawError, Variant, check_conduct
@@ -21,19 +22,28 @@ UNDER_LOAD = (
 )
 
 
-def under_load(bench: Bench, variant: Variant, running: Running, workdir: Path) -> Figures:
+def under_load(
+    bench: Bench, variant: Variant, running: Running, workdir: Path, credentials: Sequence[Credential] = ()
+) -> Figures:
     """Saturate a contestant for the run's seconds, after it has shown that it does its work and has warmed up.
 
     Processor time is told for the first of its processes (``outer_us``), for the others (``inner_us``) and for all.
+
+    Args:
+        bench: the run.
+        variant: what is measured.
+        running: its processes.
+        workdir: a directory of this turn.
+        credentials: who asks; see `bench.load.burst`.
 
     Raises:
         FlawError: it does not do what it says, or not every answer was a 2xx.
     """
     check_conduct(variant, bench.world, running.port)
-    burst(bench.world, running.port, WARM_UP_SECONDS, workdir)
+    burst(bench.world, running.port, WARM_UP_SECONDS, workdir, credentials=credentials)
     first, *further = running.pids
     before, before_inner = usage([first]), usage(further)
-    seen = burst(bench.world, running.port, bench.seconds, workdir)
+    seen = burst(bench.world, running.port, bench.seconds, workdir, credentials=credentials)
     after, after_inner = usage([first]), usage(further)
     if seen.flaw:
         raise FlawError(seen.flaw)

@@ -1,4 +1,4 @@
-"""A re-authorizer that looks a person up among many grants held in memory, as the ledger's hot read model will."""
+"""A re-authorizer that looks persons up among many grants held in memory, as the ledger's hot read model will."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class GrantsConfig(Settings):
     """How many grants there are, and who of interest holds one.
 
     Attributes:
-        subject: the person who holds the one grant that is asked for.
+        subjects: the persons of whom each holds a grant that is asked for.
         item: the item's code.
-        count: how many grants are held in all.
+        count: how many grants are held in all; never fewer than there are subjects.
     """
 
-    subject: str
+    subjects: tuple[str, ...]
     item: str
     count: int
 
@@ -29,8 +29,8 @@ class Grants(Reauthorizer[GrantsConfig]):
 
     def __init__(self, config: GrantsConfig, context: PartContext) -> None:
         super().__init__(config, context)
-        self._held = {(f"unit-{number}", config.item) for number in range(config.count - 1)}
-        self._held.add((config.subject, config.item))
+        self._held = {(subject, config.item) for subject in config.subjects}
+        self._held |= {(f"unit-{number}", config.item) for number in range(config.count - len(self._held))}
 
     async def decide(self, principal: Principal, visit: Visit) -> Decision:
         """Look the pair of person and item up."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from gateway import heap
 from gateway.cli.output import config_path
 
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
@@ -18,6 +19,7 @@ _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True, "help_op
 @click.pass_context
 def serve(ctx: click.Context) -> None:
     """Run the gateway in the foreground until SIGTERM; SIGHUP reloads. 启动网关."""
+    heap.rest()  # until everything is loaded
     from gateway.configuration.loading import load  # noqa: PLC0415
     from gateway.processes import serve as serving  # noqa: PLC0415 - the other commands here do not need the server
     from gateway.records.metrics import exposition, merge  # noqa: PLC0415

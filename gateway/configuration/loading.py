@@ -3,9 +3,7 @@
 The supervisor loads; a worker gets the snapshots and makes settings of them with `static_from` and `policy_from`.
 """
 
-import gc
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -22,6 +20,7 @@ from gateway.configuration.references import Source
 from gateway.configuration.sentences import explain_errors
 from gateway.configuration.sources import Files
 from gateway.errors import ConfigurationError
+from gateway.heap import at_rest
 from gateway.settings import PolicySettings, StaticSettings
 
 
@@ -58,7 +57,7 @@ def load(path: Path) -> Loaded:
         ConfigurationError: with every problem of every file at once.
     """
     path, problems = Path(path), Problems()
-    with _collector_at_rest():
+    with at_rest():
         files = Files(path.parent, problems)
         source = files.mapping(path)
         if source and source.data.keys() >= _POLICY_ONLY:
@@ -108,20 +107,8 @@ def static_from(snapshot: bytes) -> StaticSettings:
 
 def policy_from(snapshot: bytes) -> PolicySettings:
     """Make a policy of a snapshot that `load` validated."""
-    with _collector_at_rest():
+    with at_rest():
         return PolicySettings.model_validate_json(snapshot, strict=True)
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """Loading makes a million objects and no garbage; looking through them again and again doubles its time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _policy_name(static: Source | None) -> str:
@@ -180,7 +167,7 @@ _STATIC_RULES: tuple[Callable[[StaticSettings], Iterator[Finding]], ...] = (
     static_rules.find_bad_keys,
     static_rules.find_bad_sinks,
     static_rules.find_bad_state,
-    login_rules.find_bad_session_keys,
+    login_rules.find_bad_sessions,
 )
 _POLICY_RULES: tuple[Callable[[Catalogue], Iterator[Finding]], ...] = (
     part_rules.find_unique_names,

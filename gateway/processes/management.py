@@ -51,7 +51,11 @@ class Operations(Protocol):
         ...
 
     async def revoke(self, revocation: dict[str, str]) -> dict[int, str | None]:
-        """Withdraw a `sid`, `jti` or `sub` in every worker: by worker number, why it was not done, or None."""
+        """Withdraw a `sid`, `jti` or `sub`, of the issuer `iss` or of any, in every worker.
+
+        Returns:
+            By worker number, why it was not done, or None.
+        """
         ...
 
     async def refresh_keys(self, asked: dict[str, str]) -> dict[int, dict[str, str]]:
@@ -175,8 +179,9 @@ class _Answers:
             revocation = _read_texts(await request.read())
         except ValueError as error:
             return _problem(400, "revocation-malformed", f"not a JSON object of texts: {error}")
-        if not revocation or not revocation.keys() <= REVOKED_BY or not all(revocation.values()):
-            return _problem(400, "revocation-malformed", "needed: one or more of sid, jti, sub, and nothing else")
+        known = revocation.keys() <= {*REVOKED_BY, "iss"} and revocation.keys() & REVOKED_BY
+        if not known or not all(revocation.values()):
+            return _problem(400, "revocation-malformed", "needed: one or more of sid, jti, sub; iss may say whose")
         return _everywhere(await self._operations.revoke(revocation))
 
     async def refresh_keys(self, request: web.BaseRequest) -> web.Response:

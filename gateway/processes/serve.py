@@ -11,6 +11,7 @@ from typing import Any
 import uvloop
 from aiohttp import web
 
+from gateway import heap
 from gateway.errors import ConfigurationError
 from gateway.processes.listening import Listener, bind, require_loopback
 from gateway.processes.management import ManagementServer
@@ -72,6 +73,7 @@ def notify_systemd(state: str) -> None:
 
 async def _serve(load: Load, exposition: Exposition, edge: str, pace: Pace, log: Any) -> bool:
     loaded = load()
+    heap.set_aside()
     settings = loaded.settings
     require_loopback("management", settings.management)
     with contextlib.ExitStack() as held:

@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import ctypes
 import faulthandler
-import gc
 import signal
 import socket
 import sys
@@ -18,6 +17,7 @@ from typing import Any, Protocol
 
 import uvloop
 
+from gateway import heap
 from gateway.processes.control import BEAT, CallFailed, Link, open_link
 
 STACK_SIGNAL = signal.SIGUSR2
@@ -159,7 +159,7 @@ class Worker:
         edge.commit(generation)
         for revocation in revocations:
             await edge.command("revoke", revocation)
-        set_heap_aside()
+        heap.set_aside()
         await edge.serve(self._sockets)
         self._edge = edge
         return edge.ready()
@@ -176,7 +176,7 @@ class Worker:
 
     async def _commit(self, generation: int) -> None:
         self._running().commit(generation)
-        asyncio.get_running_loop().call_later(HEAP_SETTLES, settle_heap)
+        asyncio.get_running_loop().call_later(HEAP_SETTLES, heap.settle)
 
     async def _abandon(self, generation: int) -> None:
         if (task := self._preparing.get(generation)) is not None:
@@ -197,19 +197,6 @@ class Worker:
         if self._edge is None:
             raise CallFailed("this worker has not started")
         return self._edge
-
-
-def set_heap_aside() -> None:
-    """Keep what lives now out of later collections: configuration stays, requests come and go."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-
-
-def settle_heap() -> None:
-    """Look for garbage everywhere once, for example a replaced policy, and set the rest aside again."""
-    gc.unfreeze()
-    gc.collect()
-    set_heap_aside()
 
 
 async def beat(worker: Worker, link: Link) -> None:
@@ -263,6 +250,7 @@ def _make_edge_named(path: str) -> MakeEdge:
 
 def main() -> None:
     """Entry of the process; worker_process.py starts it with exactly these arguments."""
+    heap.rest()
     parser = argparse.ArgumentParser(prog="gateway.processes.worker")
     parser.add_argument("--edge", required=True)
     parser.add_argument("--number", type=int, required=True)

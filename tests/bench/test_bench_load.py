@@ -1,11 +1,14 @@
 """bench/load.py and bench/paced.py: what is counted, and what would be hidden by counting carelessly."""
 
 import asyncio
+import re
+from collections import Counter
 
 import pytest
 
 from bench import paced
-from bench.load import parse_report
+from bench.load import CONNECTIONS, burst, parse_report
+from bench.world import Cores, Issuer, World
 
 PRINTED = """Running 2s test @ http://127.0.0.1:1/
   12 requests in 2.00s
@@ -27,6 +30,28 @@ def test_a_single_bad_answer_or_connection_is_a_flaw(bad, broken, flaw):
 def test_wrk_without_its_report_is_an_error():
     with pytest.raises(ValueError, match="no report"):
         parse_report("unable to connect\n")
+
+
+@pytest.mark.needs("wrk", "setpriv", "taskset")
+async def test_many_credentials_are_used_in_turn(tmp_path):
+    """One connection after the other asks with the next one, so that none is asked with more often than others."""
+    asked: Counter[bytes] = Counter()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.read(65536):
+            asked[re.findall(rb"Cookie: (.+)\r\n", head)[0]] += 1
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port, core = server.sockets[0].getsockname()[1], Cores.of_this_machine().load
+    world = World(Cores(core, core), Issuer(["token"], tmp_path, tmp_path), 9, "")
+    credentials = [("Cookie", f"sid={number}") for number in range(5)]
+    seen = await asyncio.to_thread(burst, world, port, 1, tmp_path, "/", credentials)
+    server.close()
+
+    assert (seen.flaw, 5) == (None, len(asked))
+    assert max(asked.values()) - min(asked.values()) <= CONNECTIONS
 
 
 async def test_a_stall_counts_for_every_request_that_was_due_while_it_lasted():

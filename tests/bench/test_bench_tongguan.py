@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.contestants import TONGGUAN
-from bench.contestants.launcher import BULK_PATH, LIMITED_PATH, Shape
+from bench.contestants.launcher import BULK_PATH, LIMITED_PATH, SessionShape, Shape
 from bench.contestants.tongguan_files import write_edge, write_gatekeeper
 from bench.processes import fetch, free_port, listens
 from bench.trials import Variant, check_conduct
@@ -13,10 +13,22 @@ from bench.world import JWKS_PATH, Cores, Issuer, World, make_issuer, start_back
 from gateway.configuration.loading import load, policy_from
 from gateway.ferry.inner_settings import load_gatekeeper
 
-NOWHERE = World(Cores(0, 0), Issuer("token", Path("jwks.json"), Path("issuer.pem")), 9, "http://127.0.0.1:9/jwks.json")
+NOWHERE = World(
+    Cores(0, 0), Issuer(["token"], Path("jwks.json"), Path("issuer.pem")), 9, "http://127.0.0.1:9/jwks.json"
+)
 
 
-@pytest.mark.parametrize("shape", [Shape(), Shape(items=500), Shape(grants=10), Shape(via="ferry")], ids=str)
+SHAPES = [
+    Shape(),
+    Shape(items=500),
+    Shape(grants=10),
+    Shape(via="ferry"),
+    Shape(sessions=SessionShape()),
+    Shape(sessions=SessionShape("unix:///run/redis.sock", remember=0)),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_the_product_accepts_the_files_of_every_shape(shape, tmp_path):
     loaded = load(write_edge(shape, NOWHERE, tmp_path, 8080, 8081, 9500))
 

@@ -12,7 +12,7 @@ from bench.trials import FlawError, Variant, interleave
 from bench.world import Cores, Issuer, World
 
 RATE = (Column("rate", "requests/s"),)
-WORLD = World(Cores(0, 1), Issuer("token", Path("jwks.json"), Path("issuer.pem")), 9, "http://127.0.0.1:9/jwks.json")
+WORLD = World(Cores(0, 1), Issuer(["token"], Path("jwks.json"), Path("issuer.pem")), 9, "http://127.0.0.1:9/jwks.json")
 
 
 @dataclass
