@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from gateway.crypto import CryptoError, CryptoProvider
     from gateway.crypto.aside import aside
-    from gateway.crypto.messages import MessageAlgorithm, MessageKey, SignatureEncoding, read_message_key, sign_message
+    from gateway.crypto.encoding import SignatureEncoding
     from gateway.errors import (
         CannotDecide,
         ChannelRejected,
@@ -59,16 +59,24 @@ if TYPE_CHECKING:
         SuccessRule,
         UntrueAnswer,
         as_text,
+        client_fields,
         judging,
         members_of,
         read_object,
         signing_in,
     )
+    from gateway.platforms.introspection import Introspection
     from gateway.platforms.profiles import read_profile
     from gateway.platforms.settings import CallSettings, Level, PlatformSettings, UrlPath, VerdictSettings, check_form
-    from gateway.platforms.signed import KeySetSettings, SignedTokens
     from gateway.platforms.signing import LOCAL_ZONE, BgKeySettings, decrypt_aes_ecb, sign_bg, sign_md5
-    from gateway.platforms.tickets import TicketPlatform, add_query, identifier, read_token
+    from gateway.platforms.tickets import (
+        TicketPlatform,
+        add_query,
+        check_kind,
+        identifier,
+        read_token,
+        read_unit,
+    )
     from gateway.signatures.certificates import (
         CertificateError,
         TrustAnchors,
@@ -93,6 +101,7 @@ if TYPE_CHECKING:
         check_signature_key,
         read_device_key,
         read_signature_key,
+        sign_message,
     )
     from gateway.signatures.messages import (
         DERIVED,
@@ -123,6 +132,7 @@ if TYPE_CHECKING:
         PublicKey,
         decode_base64url,
         looks_like_jwt,
+        member_source,
         read_json,
         read_jws,
         read_key_set,
@@ -131,6 +141,7 @@ if TYPE_CHECKING:
     )
     from gateway.tokens.keys import KeyPolicy, KeySet
     from gateway.tokens.national import Sm2Settings
+    from gateway.tokens.signed import KeySettings, SignedTokens, type_names
     from gateway.tokens.signed_requests import RepeatedParameterError, canonical_request, sort_query
     from gateway.units import Duration, Network, Rate, Size
 
@@ -152,13 +163,7 @@ _HOMES = {
         "CryptoProvider",
     ),
     "gateway.crypto.aside": ("aside",),
-    "gateway.crypto.messages": (
-        "MessageAlgorithm",
-        "MessageKey",
-        "SignatureEncoding",
-        "read_message_key",
-        "sign_message",
-    ),
+    "gateway.crypto.encoding": ("SignatureEncoding",),
     "gateway.errors": (
         "CannotDecide",
         "ChannelRejected",
@@ -200,11 +205,13 @@ _HOMES = {
         "SuccessRule",
         "UntrueAnswer",
         "as_text",
+        "client_fields",
         "judging",
         "members_of",
         "read_object",
         "signing_in",
     ),
+    "gateway.platforms.introspection": ("Introspection",),
     "gateway.platforms.profiles": ("read_profile",),
     "gateway.platforms.settings": (
         "CallSettings",
@@ -213,10 +220,6 @@ _HOMES = {
         "UrlPath",
         "VerdictSettings",
         "check_form",
-    ),
-    "gateway.platforms.signed": (
-        "KeySetSettings",
-        "SignedTokens",
     ),
     "gateway.platforms.signing": (
         "LOCAL_ZONE",
@@ -228,8 +231,10 @@ _HOMES = {
     "gateway.platforms.tickets": (
         "TicketPlatform",
         "add_query",
+        "check_kind",
         "identifier",
         "read_token",
+        "read_unit",
     ),
     "gateway.signatures.certificates": (
         "CertificateError",
@@ -255,6 +260,7 @@ _HOMES = {
         "check_signature_key",
         "read_device_key",
         "read_signature_key",
+        "sign_message",
     ),
     "gateway.signatures.messages": (
         "DERIVED",
@@ -302,6 +308,7 @@ _HOMES = {
         "PublicKey",
         "decode_base64url",
         "looks_like_jwt",
+        "member_source",
         "read_json",
         "read_jws",
         "read_key_set",
@@ -313,6 +320,11 @@ _HOMES = {
         "KeySet",
     ),
     "gateway.tokens.national": ("Sm2Settings",),
+    "gateway.tokens.signed": (
+        "KeySettings",
+        "SignedTokens",
+        "type_names",
+    ),
     "gateway.tokens.signed_requests": (
         "RepeatedParameterError",
         "canonical_request",
@@ -364,18 +376,17 @@ __all__ = [
     "HeldBody",
     "HttpAnswer",
     "Inbound",
+    "Introspection",
     "Item",
     "JoseError",
     "Jws",
     "KeyPolicy",
     "KeySet",
-    "KeySetSettings",
+    "KeySettings",
     "Kind",
     "Level",
     "Login",
     "MalformedClaimsError",
-    "MessageAlgorithm",
-    "MessageKey",
     "MessageSignature",
     "Network",
     "OnceStore",
@@ -425,11 +436,13 @@ __all__ = [
     "canonical_request",
     "check_content_digest",
     "check_form",
+    "check_kind",
     "check_page",
     "check_platform_address",
     "check_request_token",
     "check_signature_key",
     "check_split",
+    "client_fields",
     "common_name",
     "cookie_values",
     "decode_base64",
@@ -440,6 +453,7 @@ __all__ = [
     "is_component",
     "judging",
     "looks_like_jwt",
+    "member_source",
     "members_of",
     "read_authority",
     "read_bearer",
@@ -448,7 +462,6 @@ __all__ = [
     "read_json",
     "read_jws",
     "read_key_set",
-    "read_message_key",
     "read_message_signature",
     "read_number",
     "read_object",
@@ -458,6 +471,7 @@ __all__ = [
     "read_signature_key",
     "read_text",
     "read_token",
+    "read_unit",
     "read_version",
     "read_xml",
     "rejecting",
@@ -470,6 +484,7 @@ __all__ = [
     "signing_in",
     "sm2_key",
     "sort_query",
+    "type_names",
     "unverified_issuer",
 ]
 

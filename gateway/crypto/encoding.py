@@ -6,6 +6,7 @@ Providers take bare points, numbers and r‖s (gateway.crypto); der.py reads the
 import base64
 import binascii
 import re
+from typing import Literal
 
 from gateway.crypto import CryptoError
 from gateway.crypto.curve import NUMBER, POINT, check_point, check_private_number
@@ -15,6 +16,9 @@ EC_PUBLIC_KEY = bytes.fromhex("2a8648ce3d0201")
 """id-ecPublicKey, 1.2.840.10045.2.1."""
 SM2_CURVE = bytes.fromhex("2a811ccf5501822d")
 """sm2p256v1, 1.2.156.10197.1.301."""
+
+SignatureEncoding = Literal["raw", "der"]
+"""How an SM2 signature is written: r‖s of 64 bytes, or ASN.1 DER."""
 
 _CURVE_PARAMETERS = 0xA0
 _PUBLIC_KEY_OF_PRIVATE = 0xA1
@@ -55,6 +59,16 @@ def signature_from_der(der: bytes) -> bytes:
     r, s = both.natural_number(NUMBER), both.natural_number(NUMBER)
     both.end()
     return r + s
+
+
+def bare_signature(signature: bytes, encoding: SignatureEncoding) -> bytes | None:
+    """An SM2 signature as r‖s; None where it is not written in the encoding that was agreed."""
+    if encoding == "raw":
+        return signature if len(signature) == 2 * NUMBER else None
+    try:
+        return signature_from_der(signature)
+    except CryptoError:
+        return None
 
 
 # ── public keys ───────────────────────────────────────────────────────────────────────────────────────────────────

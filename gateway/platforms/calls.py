@@ -5,12 +5,14 @@ What is neither yes nor no is no answer: 503, never 401. settings.py configures 
 
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import msgspec
+from pydantic import SecretStr
 
 from gateway.breaker import Breaker
 from gateway.contracts import HttpAnswer, PartContext
@@ -18,6 +20,7 @@ from gateway.errors import CredentialRejected, SignInRefused, VerifierUnavailabl
 from gateway.platforms.settings import CallSettings
 from gateway.tokens.claims import ClaimsError
 from gateway.tokens.jose import JoseError, read_json
+from gateway.tokens.keys import host_of
 
 T = TypeVar("T")
 
@@ -35,6 +38,10 @@ class UntrueAnswer(ValueError):
 class PlatformCalls:
     """The questions of one part to its platform.
 
+    Attributes:
+        breaker: stops the questions while the platform fails.
+        clock_offsets: by host, seconds that its clock was ahead of ours in its last answer.
+
     Args:
         settings: how patiently it is asked.
         context: fetch, clocks and the memory of used tickets of the part.
@@ -42,15 +49,14 @@ class PlatformCalls:
 
     def __init__(self, settings: CallSettings, context: PartContext) -> None:
         self.breaker = Breaker(settings.failures, settings.pause, context.monotonic)
-        self.clock_offset: float | None = None
+        self.clock_offsets: dict[str, float] = {}
         self._settings = settings
         self._context = context
         self._asking = 0
 
     def status(self) -> dict[str, Any]:
         """The breaker's state, and how far the platform's clock is ahead of ours, once it has said."""
-        offsets = {} if self.clock_offset is None else {self._context.name: self.clock_offset}
-        return {"breaker": self.breaker.state} | ({"clock_offsets": offsets} if offsets else {})
+        return {"breaker": self.breaker.state} | ({"clock_offsets": self.clock_offsets} if self.clock_offsets else {})
 
     async def use(self, ticket: str) -> None:
         """Note that a ticket or code is used now; before it is sent, so that it never goes out twice.
@@ -79,14 +85,16 @@ class PlatformCalls:
 
         Args:
             url: whom.
-            read: makes the result of the answer; ValueError when the answer cannot be understood.
+            read: makes the result of the answer; ValueError when it cannot be understood, which is the platform's
+                failure. CredentialRejected when it is understood and is no use: it is a no, or speaks of an account
+                that cannot be used here. One odd account must not close the breaker to everybody else.
             method: of the request.
             fields: header fields besides those about the body.
             form: sent as an HTML form.
             value: sent as JSON, when there is no form.
 
         Raises:
-            CredentialRejected: what `read` raises when the platform says no.
+            CredentialRejected: what `read` raises of an answer that is no use.
             UntrueAnswer: what `read` raises when the answer does not hold.
             VerifierUnavailable: it did not say, or must not be asked now.
         """
@@ -103,7 +111,7 @@ class PlatformCalls:
             raise
         except (OSError, ValueError) as error:
             report = _failed(self.breaker, began)
-            raise VerifierUnavailable(f"no usable answer: {self._why(error)}") from None
+            raise VerifierUnavailable(f"no usable answer: {self._why(url, error)}") from None
         else:
             report = self.breaker.succeeded
             return said
@@ -135,16 +143,22 @@ class PlatformCalls:
         timeout = self._settings.timeout
         answer = await self._context.fetch(method, url, fields=sent | dict(fields or {}), body=body, timeout=timeout)
         if answer.date is not None:
-            self.clock_offset = answer.date - self._context.clock()
+            self.clock_offsets[host_of(url)] = answer.date - self._context.clock()
         return answer
 
-    def _why(self, error: Exception) -> str:
-        offset = self.clock_offset or 0.0
+    def _why(self, url: str, error: Exception) -> str:
+        offset = self.clock_offsets.get(host_of(url), 0.0)
         return f"{error}" if abs(offset) < NOTABLE_OFFSET else f"{error} (its clock is {offset:+.0f} s from ours)"
 
 
 def _failed(breaker: Breaker, began: float) -> Callable[[], None]:
     return lambda: breaker.failed(began)
+
+
+def client_fields(client_id: str, secret: SecretStr) -> dict[str, str]:
+    """The header field by which a client proves who asks (RFC 6749 §2.3.1)."""
+    pair = f"{quote_plus(client_id)}:{quote_plus(secret.get_secret_value())}"
+    return {"Authorization": "Basic " + b64encode(pair.encode()).decode()}
 
 
 class SuccessRule(msgspec.Struct, frozen=True):

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from gateway.contracts import HttpAnswer, PartContext
-from gateway.errors import SignInMalformed, SignInRefused, VerifierUnavailable
+from gateway.errors import CredentialRejected, SignInMalformed, SignInRefused
 from gateway.model import Credential, Kind, Principal
 from gateway.platforms.calls import PlatformCalls, SuccessRule, as_text, judging, read_object, signing_in
 from gateway.platforms.settings import PlatformSettings
-from gateway.signin import Login, Platform, SignIn
+from gateway.signin import Login, Platform, Profile, SignIn, Unit
 from gateway.tokens.bearer import is_bearer_token
 from gateway.tokens.claims import read_text, read_version
 from gateway.tokens.jose import looks_like_jwt
@@ -95,16 +95,8 @@ class TicketPlatform(Platform[P]):
             await self.calls.use(ticket)
             token = await self.exchange(ticket, login)
             signed_in = await self.describe(token, login.kind)
-            self.check_login(signed_in.principal, login)
+            check_kind(signed_in.principal, login)
         return msgspec.structs.replace(signed_in, token=token, ticket=ticket)
-
-    async def read_signed(self, token: str, types: frozenset[str]) -> Mapping[str, Any]:
-        """Nothing: such a platform signs no tokens for us.
-
-        Raises:
-            VerifierUnavailable: always.
-        """
-        raise VerifierUnavailable(f"{self.name} signs nothing for us")
 
     async def ask(
         self,
@@ -145,20 +137,9 @@ class TicketPlatform(Platform[P]):
             raise SignInMalformed(
                 f"{self.name} does not say when people signed in, so nobody can ask for a fresh login"
             )
-        if login.acr_values is not None and (not self.config.step_up or self._asked(login) is None):
+        levels = (login.acr_values or "").split()
+        if levels and not (self.config.step_up and any(level in self.config.assurance for level in levels)):
             raise SignInMalformed(f"{self.name} cannot be asked for this level")
-
-    def check_login(self, principal: Principal, login: Login) -> None:
-        """Hold what came back against what was asked for.
-
-        Raises:
-            SignInRefused: a unit was asked for and a person came back, or the login is weaker than the one asked for.
-        """
-        if login.kind is Kind.LEGAL and principal.kind is not Kind.LEGAL:
-            raise SignInRefused("a unit was to sign in, and a natural person did")
-        asked = self._asked(login)
-        if asked is not None and principal.assurance < asked:
-            raise SignInRefused(f"assurance {principal.assurance}, {asked} was asked for")
 
     def callback(self, login: Login) -> str:
         """Our address to come back to, with the state in its query: these platforms carry no state of their own."""
@@ -183,38 +164,67 @@ class TicketPlatform(Platform[P]):
             version: its count of changes of the profile.
 
         Raises:
-            ValueError: there is no subject, or a unit without somebody who acts for it.
+            CredentialRejected: an account that cannot be used here: shown masked, or a unit for which nobody acts.
+            ValueError: there is no subject.
         """
         raw = as_text(level)
-        acting = identifier("operator", operator) if kind is Kind.LEGAL else None
         return Principal(
             issuer=self.config.issuer,
             subject=identifier("subject", subject),
             kind=kind,
             assurance=self.config.assurance.get(raw, 0) if raw is not None else 0,
             expires_at=self.context.clock() + self.config.lifetime,
-            operator=acting,
+            operator=_acting(operator) if kind is Kind.LEGAL else None,
             verifier=self.name,
             version=read_version(version),
             level=raw if raw is None or len(raw) <= 128 else None,
         )
 
-    def _asked(self, login: Login) -> int | None:
-        """Our level of the weakest login that would do; None when none is asked for or none is known here."""
-        values = (login.acr_values or "").split()
-        return min((self.config.assurance[one] for one in values if one in self.config.assurance), default=None)
+
+def check_kind(principal: Principal, login: Login) -> None:
+    """Hold the kind of person that signed in against the one that was asked for. How strongly, the sign-in desk judges.
+
+    Raises:
+        SignInRefused: a unit was asked for and a person came back.
+    """
+    if login.kind is Kind.LEGAL and principal.kind is not Kind.LEGAL:
+        raise SignInRefused("a unit was to sign in, and a natural person did")
 
 
 def identifier(what: str, value: object) -> str:
     """A platform's id, as a text of 1 to 128 characters that may stand in a record and is not masked.
 
     Raises:
+        CredentialRejected: it is masked: nobody can be told apart by it, and that is no failure of the platform.
         ValueError: it is none.
     """
     text = as_text(value)
-    if text is None or "*" in text:
-        raise ValueError(f"{what} is missing or masked")
+    if text is None:
+        raise ValueError(f"{what} is missing")
+    if "*" in text:
+        raise CredentialRejected(f"{what} is masked")
     return read_text({what: text}, what) or ""
+
+
+def _acting(operator: object) -> str:
+    try:
+        return identifier("operator", operator)
+    except ValueError as error:
+        raise CredentialRejected(f"nobody acts for the unit: {error}") from None
+
+
+def read_unit(subject: object, name: object, profile: Profile) -> tuple[Unit, ...]:
+    """A unit that a person may act for; none where the platform masks its id or name, or leaves one out.
+
+    Args:
+        subject: its id, as the platform gives it.
+        name: its name, likewise.
+        profile: what else is told of it.
+    """
+    try:
+        return (Unit(identifier("unit", subject), identifier("name", name), profile),)
+    except (CredentialRejected, ValueError):
+        return ()
 
 
 def read_token(value: object) -> str:

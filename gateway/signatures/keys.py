@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from gateway.crypto import DEFAULT_USER_ID, CryptoError, CryptoProvider
 from gateway.crypto.aside import aside
 from gateway.crypto.curve import check_point
-from gateway.crypto.encoding import read_public_key, signature_from_der
+from gateway.crypto.encoding import bare_signature, read_private_key, read_public_key, signature_to_der
 from gateway.errors import CannotDecide
 
 SignatureAlgorithm = Literal["hmac-sha256", "hmac-sm3", "rsa-sha256", "ecdsa-p256", "ed25519", "sm2"]
@@ -92,10 +92,10 @@ class SignatureKey:
             if not self._der:
                 return signature
             if self.algorithm == "sm2":
-                return signature_from_der(signature)
+                return bare_signature(signature, "der")
             r, s = decode_dss_signature(signature)
             return r.to_bytes(32) + s.to_bytes(32)
-        except (ValueError, OverflowError, CryptoError):
+        except (ValueError, OverflowError):
             return None
 
 
@@ -139,6 +139,39 @@ def check_signature_key(algorithm: SignatureAlgorithm, text: str) -> None:
         _sm2_point(text)
     else:
         _asymmetric(algorithm, text)
+
+
+def sign_message(
+    algorithm: Literal["hmac-sha256", "hmac-sm3", "sm2"],
+    text: str,
+    message: bytes,
+    crypto: CryptoProvider,
+    *,
+    user_id: bytes = DEFAULT_USER_ID,
+    der: bool = False,
+) -> bytes:
+    """Sign what is ours to sign; the other side checks it with the key that `read_signature_key` makes.
+
+    Args:
+        algorithm: see SignatureAlgorithm.
+        text: the shared secret, or the SM2 private key (PEM or 64 digits).
+        message: what is signed.
+        crypto: computes SM2 and SM3.
+        user_id: our identity of SM2 signatures.
+        der: True writes SM2 signatures as DER; r‖s otherwise.
+
+    Raises:
+        ValueError: the text is no key of that algorithm. It repeats nothing of the text.
+        CryptoError: what computes SM2 or SM3 is out of order.
+    """
+    if algorithm != "sm2":
+        return _mac_of(algorithm, _secret(text), message, crypto)
+    try:
+        number = read_private_key(text)
+    except CryptoError as error:
+        raise ValueError(str(error)) from None
+    raw = crypto.sm2_sign(number, message, user_id)
+    return signature_to_der(raw) if der else raw
 
 
 def read_device_key(algorithm: str, key: bytes, crypto: CryptoProvider) -> SignatureKey:
@@ -230,9 +263,11 @@ def _asymmetric(algorithm: str, text: str) -> _Check:
 
 
 def _mac(algorithm: str, secret: bytes, crypto: CryptoProvider) -> _Check:
-    if algorithm == "hmac-sm3":
-        return lambda message, mac: hmac.compare_digest(crypto.hmac_sm3(secret, message), mac)
-    return lambda message, mac: hmac.compare_digest(hmac.digest(secret, message, "sha256"), mac)
+    return lambda message, mac: hmac.compare_digest(_mac_of(algorithm, secret, message, crypto), mac)
+
+
+def _mac_of(algorithm: str, secret: bytes, message: bytes, crypto: CryptoProvider) -> bytes:
+    return crypto.hmac_sm3(secret, message) if algorithm == "hmac-sm3" else hmac.digest(secret, message, "sha256")
 
 
 def _sm2(point: bytes, crypto: CryptoProvider, user_id: bytes) -> _Check:

@@ -37,6 +37,7 @@ DEEPEST = 16
 LONGEST_KID = 256
 RSA_BITS = range(2048, 8193)
 
+_BLANKS = re.compile(r"[ \t\r\n]*")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 _THREE_PARTS = re.compile(r"[A-Za-z0-9_=+/-]+\.([A-Za-z0-9_=+/-]+)\.[A-Za-z0-9_=+/-]*")
 
@@ -136,6 +137,32 @@ def read_json(data: bytes) -> object:
     if not _is_shallow(value):
         raise JoseError(f"JSON of more than {DEEPEST} levels")
     return value
+
+
+def member_source(text: str, name: str) -> str:
+    """The value of an object's member exactly as it is written: a signature covers characters, not meaning.
+
+    Args:
+        text: JSON that `read_json` has taken: an object, and no member twice.
+        name: of the member.
+
+    Raises:
+        JoseError: there is no such member.
+    """
+    decoder, at = json.JSONDecoder(), _after_blanks(text, text.index("{") + 1)
+    while text[at : at + 1] == '"':
+        key, at = decoder.raw_decode(text, at)
+        begin = _after_blanks(text, _after_blanks(text, at) + 1)
+        _, end = decoder.raw_decode(text, begin)
+        if key == name:
+            return text[begin:end]
+        at = _after_blanks(text, _after_blanks(text, end) + 1)  # behind the comma; behind the object after the last
+    raise JoseError(f"no {name}")
+
+
+def _after_blanks(text: str, at: int) -> int:
+    found = _BLANKS.match(text, at)
+    return found.end() if found else at
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

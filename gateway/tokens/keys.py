@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from random import SystemRandom
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,9 +26,9 @@ Refreshed = Literal["fetched", "failed", "too-soon"]
 _RANDOM = SystemRandom()
 
 _RETRY = 2.0
+"""Seconds before the next try after a failed one: short, so that an end of the fault is noticed within five."""
 _TELL = 60.0
 """Seconds between two lines of the log about an issuer that stays down."""
-"""Seconds before the next try after a failed one: short, so that an end of the fault is noticed within five."""
 
 
 class KeyPolicy(msgspec.Struct, frozen=True):
@@ -50,13 +51,21 @@ class KeyPolicy(msgspec.Struct, frozen=True):
     sm2: Sm2Settings = Sm2Settings()
 
 
+def host_of(url: str) -> str:
+    """The host of an address, by which it is told to operators."""
+    return urlsplit(url).hostname or ""
+
+
 class KeySet:
     """The keys of one issuer.
+
+    Attributes:
+        clock_offsets: by host, seconds that the clock of whoever serves the set was ahead of ours in its last answer.
 
     Args:
         url: where the set is; the only address that is ever asked.
         policy: ages and algorithms.
-        context: fetch, monotonic clock and log of the part that uses the keys.
+        context: fetch, clocks and log of the part that uses the keys.
         withdrawn: called when verdicts of before may no longer hold: a key is gone, or the whole set too old.
         sleep: waits so many seconds.
         jitter: a number from 0.0 to 1.0, so that workers do not ask at the same moment.
@@ -72,6 +81,7 @@ class KeySet:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = _RANDOM.random,
     ) -> None:
+        self.clock_offsets: dict[str, float] = {}
         self._url = url
         self._policy = policy
         self._context = context
@@ -182,6 +192,8 @@ class KeySet:
                 timeout=self._policy.timeout,
                 limit=LARGEST_KEY_SET,
             )
+            if answer.date is not None:
+                self.clock_offsets[host_of(self._url)] = answer.date - self._context.clock()
             if answer.status != 200:
                 raise JoseError(f"status {answer.status}")
             keys = read_key_set(answer.body, self._policy.algorithms, self._sm2)

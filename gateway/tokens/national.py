@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gateway.contracts import Settings
 from gateway.crypto import DEFAULT_USER_ID, CryptoProvider
-from gateway.crypto.messages import SignatureEncoding, bare_signature
+from gateway.crypto.encoding import SignatureEncoding, bare_signature
 
 SM2_SIGNATURE = "SGD_SM3_SM2"
 SM3_MAC = "SGD_SM3_HMAC"

@@ -1,15 +1,11 @@
-"""Requests that a program signs with an access key: what is signed, and how it is held against the key.
+"""Requests that a program signs with an access key: what is signed. signatures/keys.py has the keys.
 
 The app channel takes requests signed like this; so does the desk from platforms and departments (identity/peers.py).
 docs/channels.md gives callers the canonical string, examples and test vectors.
 """
 
 import hashlib
-import hmac
 from urllib.parse import unquote_to_bytes
-
-HMAC_DIGESTS = {"hmac-sha256": "sha256", "hmac-sm3": "sm3"}
-"""Algorithms with a shared secret, and what hashlib calls their digests."""
 
 
 class RepeatedParameterError(ValueError):
@@ -67,14 +63,3 @@ def sort_query(query: str) -> str:
     if len(set(names)) != len(names):
         raise RepeatedParameterError("a query parameter is there twice")
     return "&".join(sorted(pieces))
-
-
-def sign_with_secret(algorithm: str, secret: bytes, message: bytes) -> str:
-    """HMAC in lower-case hexadecimal.
-
-    Args:
-        algorithm: a key of HMAC_DIGESTS.
-        secret: the shared secret.
-        message: what is signed.
-    """
-    return hmac.digest(secret, message, HMAC_DIGESTS[algorithm]).hex()

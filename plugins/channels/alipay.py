@@ -3,7 +3,6 @@
 docs/channels.md describes it for those who configure and call; sandbox/channel_platforms.py plays Alipay's side.
 """
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -37,6 +36,7 @@ from gateway import (
     check_platform_address,
     check_split,
     decode_base64,
+    member_source,
     read_bearer,
     read_object,
     read_parameters,
@@ -55,7 +55,6 @@ _BUSY = frozenset({"20000", "isp.unknow-error", "aop.unknow-error"})
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _CODE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_BLANKS = re.compile(r"[ \t\r\n]*")
 
 
 class AlipayConfig(Settings):
@@ -243,19 +242,6 @@ def text_to_sign(parameters: Mapping[str, bytes], unsigned: tuple[str, ...]) -> 
     return b"&".join(name + b"=" + value for name, value in named)
 
 
-def member_source(text: str, name: str) -> str:
-    """The characters of a member's value in a JSON object that has been read before, as they came."""
-    decoder = json.JSONDecoder()
-    at = _next(text, _next(text, 0) + 1)
-    while True:
-        found, end = decoder.raw_decode(text, at)
-        start = _next(text, _next(text, end) + 1)
-        _, end = decoder.raw_decode(text, start)
-        if found == name:
-            return text[start:end]
-        at = _next(text, _next(text, end) + 1)
-
-
 def read_time(text: str) -> float:
     """Unix seconds of a time of day in China: `2021-11-09 08:49:20`.
 
@@ -265,11 +251,6 @@ def read_time(text: str) -> float:
     if _TIME.fullmatch(text) is None:
         raise ValueError("notify_time or timestamp is missing or not of its form")
     return datetime.fromisoformat(text).replace(tzinfo=LOCAL_ZONE).timestamp()
-
-
-def _next(text: str, at: int) -> int:
-    found = _BLANKS.match(text, at)
-    return found.end() if found else at
 
 
 def _check_outcome(said: Mapping[str, Any]) -> None:

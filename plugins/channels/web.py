@@ -4,7 +4,6 @@ It recognises every request, so it stands last among the channels. docs/channels
 """
 
 import re
-from typing import Annotated
 
 from pydantic import Field
 
@@ -37,24 +36,19 @@ class WebConfig(Settings):
         description="name of the cookie that holds a session's id; that of `sessions` in gateway.yaml when missing, "
         "and without `sessions` cookies are not read",
     )
-    origins: tuple[Annotated[str, Field(pattern=r"^https?://[!-.0-~]+$")], ...] = Field(
-        (),
-        description="origins of other sites whose pages may send more than GET with a session; they need the "
-        "synchronizer token as well, and `cors` to get it",
-    )
 
 
 class Web(Channel[WebConfig]):
     """Takes the token out of `Authorization`, or else the session out of its cookie."""
 
     Config = WebConfig
+    for_browsers = True
 
     def __init__(self, config: WebConfig, context: PartContext) -> None:
         super().__init__(config, context)
         sessions = context.sessions
         cookie = config.session_cookie or (None if sessions is None else sessions.cookie)
         self._cookie = None if cookie is None else cookie.encode()
-        self._origins = frozenset(origin.lower().encode() for origin in config.origins)
 
     async def identify(self, inbound: Inbound) -> Credential:
         """Recognise any request. A session becomes a token that begins with `SESSION_MARK`.
@@ -75,9 +69,9 @@ class Web(Channel[WebConfig]):
     async def _check_page(self, inbound: Inbound, session: str) -> None:
         """A browser sends the cookie along whoever's page asks; what could change something needs to be our own's."""
         if inbound.upgrade is not None:
-            check_page(inbound, self._origins)  # browsers let any page open a WebSocket (RFC 6455 §10.2)
+            check_page(inbound)  # browsers let any page open a WebSocket (RFC 6455 §10.2)
         elif inbound.method not in SAFE_METHODS:
-            check_page(inbound, self._origins)
+            check_page(inbound)
             if self.context.sessions is None:
                 raise CrossSite("nobody here can say what a session's synchronizer token is")
             await check_request_token(inbound, self.context.sessions.request_token(session))

@@ -3,7 +3,6 @@
 The node is what the province routes a question about a token by. tif.py reads what its gateway hands on about callers.
 """
 
-import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping
@@ -14,19 +13,19 @@ from pydantic import Field, SecretStr, model_validator
 
 from gateway import (
     LOCAL_ZONE,
+    CannotDecide,
     CredentialRejected,
-    CryptoError,
+    CryptoProvider,
     Duration,
     HttpAnswer,
     Kind,
     Level,
     Login,
-    MessageAlgorithm,
-    MessageKey,
     PartContext,
     PlatformSettings,
     Settings,
     SignatureEncoding,
+    SignatureKey,
     SignIn,
     TicketPlatform,
     UntrueAnswer,
@@ -34,10 +33,12 @@ from gateway import (
     VerifierUnavailable,
     add_query,
     as_text,
+    check_signature_key,
+    member_source,
     members_of,
-    read_message_key,
     read_object,
     read_profile,
+    read_signature_key,
     read_token,
 )
 
@@ -77,24 +78,21 @@ _DAY = 86400.0
 class EnvelopeSettings(Settings):
     """How the envelope about a person is signed, as it was agreed with the platform."""
 
-    algorithm: MessageAlgorithm = Field(
+    algorithm: Literal["hmac-sha256", "hmac-sm3", "sm2"] = Field(
         "hmac-sha256", description="of `sign` (base64), over `b_content` as it came, `time_stamp` and `version`"
     )
-    key: SecretStr = Field(description="the shared secret, or the SM2 public key (PEM or 130 digits)")
+    key: SecretStr = Field(min_length=16, description="the shared secret, or the SM2 public key (PEM or 130 digits)")
     encoding: SignatureEncoding = Field("raw", description="how an SM2 signature is written")
     window: Duration = Field(300.0, gt=0, le=86400, description="how far `time_stamp` may be from our clock")
 
     @model_validator(mode="after")
     def _has_key(self) -> "EnvelopeSettings":
-        try:
-            self.message_key()
-        except CryptoError as error:
-            raise ValueError(f"envelope: {error}") from None
+        check_signature_key(self.algorithm, self.key.get_secret_value())
         return self
 
-    def message_key(self) -> MessageKey:
+    def signature_key(self, crypto: CryptoProvider) -> SignatureKey:
         """What checks the signatures."""
-        return read_message_key(self.algorithm, self.key.get_secret_value(), encoding=self.encoding)
+        return read_signature_key(self.algorithm, self.key.get_secret_value(), crypto, der=self.encoding == "der")
 
 
 class GuangdongConfig(PlatformSettings):
@@ -127,7 +125,7 @@ class Guangdong(TicketPlatform[GuangdongConfig]):
 
     def __init__(self, config: GuangdongConfig, context: PartContext) -> None:
         super().__init__(config, context)
-        self._key = config.envelope.message_key()
+        self._key = config.envelope.signature_key(context.crypto)
 
     def login_address(self, login: Login) -> str:
         """The authorization page (RFC 6749 §4.1.1)."""
@@ -180,7 +178,7 @@ class Guangdong(TicketPlatform[GuangdongConfig]):
 
     def _read_envelope(self, answer: HttpAnswer) -> SignIn:
         said = self.judge(answer)
-        self._check_signature(said, raw_member(answer.body.decode(), "b_content"))
+        self._check_signature(said, member_source(answer.body.decode(), "b_content"))
         self._check_time(as_text(said.get("time_stamp")) or "")
         content = members_of(said["b_content"])
         user = _flat(content.get("userobj"))
@@ -192,9 +190,8 @@ class Guangdong(TicketPlatform[GuangdongConfig]):
             raise ValueError("the envelope is not signed")
         text = f"{content}{stamp}{version or ''}"
         try:
-            signature = b64decode(sign, validate=True)
-            holds = self._key.verifies(text.encode(), signature, self.context.crypto)
-        except CryptoError as error:
+            holds = self._key.verified(text.encode(), b64decode(sign, validate=True)) is not None
+        except CannotDecide as error:
             raise VerifierUnavailable(f"the envelope cannot be checked: {error}") from None
         except ValueError:
             holds = False
@@ -227,34 +224,6 @@ class Guangdong(TicketPlatform[GuangdongConfig]):
         unit = main | ({"uscc": main.get("idcardnumber")} if main.get("idcardtype") == _UNIFIED_CODE else {})
         person = read_profile(user, _ACTING | ({"name": "cn"} if parent and "link_person_name" not in user else {}))
         return SignIn(principal, read_profile(unit, _UNIT, unit=True), person=person)
-
-
-def raw_member(text: str, name: str) -> str:
-    """The value of a member of a JSON object, exactly as it is written: a signature covers text, not meaning.
-
-    Args:
-        text: JSON that `read_json` has taken: an object, and no member twice.
-        name: of the member.
-
-    Raises:
-        ValueError: there is no such member.
-    """
-    decoder, at = json.JSONDecoder(), text.index("{") + 1
-    while (start := _next(text, at)) < len(text) and text[start] == '"':
-        key, at = decoder.raw_decode(text, start)
-        begin = _next(text, _next(text, at) + 1)
-        _, at = decoder.raw_decode(text, begin)
-        if key == name:
-            return text[begin:at]
-        at = _next(text, at) + 1
-    raise ValueError(f"no {name}")
-
-
-def _next(text: str, at: int) -> int:
-    """Where the white space that may begin here is over."""
-    while at < len(text) and text[at] in " \t\r\n":
-        at += 1
-    return at
 
 
 def _span_of(stamp: str) -> tuple[float, float]:

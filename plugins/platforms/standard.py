@@ -4,18 +4,19 @@ RFC 6749, 7009, 7636, 7662, 8693, 9068, 9207, 9470; OpenID Connect Core and RP-I
 are for platforms that do it their own way.
 """
 
+import asyncio
 import hmac
 import re
-from base64 import b64encode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
-from urllib.parse import quote_plus
 
-import msgspec
+from msgspec.structs import replace
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from gateway import (
+    Algorithm,
     CallSettings,
     ClaimsError,
     ClaimSettings,
@@ -23,11 +24,12 @@ from gateway import (
     CredentialRejected,
     Duration,
     HttpAnswer,
+    Introspection,
     JoseError,
-    KeySetSettings,
+    KeySet,
+    KeySettings,
     Kind,
     Login,
-    MalformedClaimsError,
     PartContext,
     Platform,
     PlatformCalls,
@@ -40,12 +42,13 @@ from gateway import (
     Unit,
     UntrueAnswer,
     VerdictSettings,
+    VerifierUnavailable,
     add_query,
     check_form,
+    check_kind,
     check_platform_address,
-    identifier,
+    client_fields,
     is_bearer_token,
-    judging,
     looks_like_jwt,
     members_of,
     read_number,
@@ -54,20 +57,24 @@ from gateway import (
     read_profile,
     read_text,
     read_token,
+    read_unit,
     signing_in,
+    type_names,
     unverified_issuer,
 )
 
 _ADDRESSES = ("authorization", "token", "jwks", "userinfo", "introspection", "revocation", "end_session", "notice")
 _REFUSALS = frozenset({"invalid_grant", "access_denied"})
 _ID_TOKEN_TYPES = frozenset({"", "jwt"})
-_LEEWAY = 60.0
-"""Seconds that the platform's clock may be behind where a fresh login was asked for."""
 
 
-class StandardConfig(ClaimSettings, KeySetSettings, VerdictSettings, CallSettings):
+class StandardConfig(ClaimSettings, KeySettings, VerdictSettings, CallSettings):
     """Our client, the platform's endpoints, and how its tokens are read."""
 
+    jwks: str = Field(description="key set (RFC 7517)")
+    algorithms: tuple[Algorithm, ...] = Field(
+        ("RS256", "ES256", "EdDSA"), min_length=1, description="what it signs with; a key fixes which one"
+    )
     client_id: str = Field(min_length=1, description="this department at the platform; `aud` of its ID tokens")
     client_secret: SecretStr = Field(min_length=1, description="its secret, by reference; sent as HTTP Basic")
     authorization: str = Field(description="authorization endpoint, for browsers; https, or http on this machine")
@@ -145,33 +152,39 @@ class Standard(Platform[StandardConfig]):
 
     def __init__(self, config: StandardConfig, context: PartContext) -> None:
         super().__init__(config, context)
-        # A JWT's verdict holds until its end; where opaque tokens are judged as well, one memory serves both.
-        self.remember = config.remember if config.introspection else float("inf")
         self.remember_rejected = config.remember_rejected
         self.calls = PlatformCalls(config, context)
-        self.signed = SignedTokens(config, config.timeout, context, self._forget_verdicts)
-        self.keys = self.signed.keys
+        # Each with a breaker of its own: where no farewell is heard people sign in all the same, and say the other one.
+        self._farewells = {url: PlatformCalls(config, context) for url in (config.notice, config.revocation) if url}
+        policy = config.policy(config.algorithms, config.timeout)
+        self.keys = KeySet(config.jwks, policy, context, self._forget_verdicts)
+        self.signed = SignedTokens(config.algorithms, self.keys)
         self._tokens = re.compile(config.tokens)
-        self._types = frozenset(name.lower().removeprefix("application/") for name in config.types)
+        self._types = type_names(config.types)
         self._as_client = config.model_copy(update={"audience": config.client_id})
-        pair = f"{quote_plus(config.client_id)}:{quote_plus(config.client_secret.get_secret_value())}"
-        self._basic = {"Authorization": "Basic " + b64encode(pair.encode()).decode()}  # RFC 6749 §2.3.1
+        self._client = client_fields(config.client_id, config.client_secret)
+        self._introspection = None if config.introspection is None else self._introspecting(config.introspection)
+
+    def _introspecting(self, endpoint: str) -> Introspection:
+        return Introspection(endpoint, self._client, self.config, self.config.remember, self.calls, self.context)
 
     async def start(self) -> None:
         """Begin to keep the keys; the platform may be down."""
-        await self.keys.start()
+        await self.signed.start()
 
     async def stop(self) -> None:
         """Stop keeping the keys."""
-        await self.keys.stop()
+        await self.signed.stop()
 
     async def refresh_keys(self) -> str | None:
         """Fetch the keys now (Verifier.refresh_keys)."""
-        return await self.keys.refresh()
+        return await self.signed.refresh_keys()
 
     def status(self) -> dict[str, Any]:
-        """Age and list of the keys, the breaker's state and the clock's offset."""
-        return {"key_age": self.keys.age, "keys": self.keys.listed()} | self.calls.status()
+        """Age and list of the keys, the breaker's state and the offsets of clocks."""
+        offsets = self.keys.clock_offsets | self.calls.clock_offsets
+        status = self.signed.status() | self.calls.status()
+        return status | ({"clock_offsets": offsets} if offsets else {})
 
     # ── tokens ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -185,38 +198,16 @@ class Standard(Platform[StandardConfig]):
         token = credential.token or ""
         if looks_like_jwt(token):
             return await self._verify_jwt(token) if unverified_issuer(token) == self.config.issuer else None
-        if self.config.introspection is None or not is_bearer_token(token) or not self._tokens.fullmatch(token):
+        if self._introspection is None or not is_bearer_token(token) or not self._tokens.fullmatch(token):
             return None
-        with judging():
-            form = {"token": token, "token_type_hint": "access_token"}
-            return await self.calls.ask(self.config.introspection, self._read_verdict, form=form, fields=self._basic)
+        return _acted_for(await self._introspection.judge(token))
 
     async def _verify_jwt(self, token: str) -> Principal:
         try:
             jws = await self.signed.read(token, self._types)
-            return self._principal(jws.claims, self.config)
+            return _acted_for(read_principal(jws.claims, self.config, self.context.clock(), self.name))
         except (JoseError, ClaimsError) as error:
             raise CredentialRejected(str(error)) from None
-
-    def _read_verdict(self, answer: HttpAnswer) -> Principal:
-        claims = read_object(answer)
-        if not isinstance(claims.get("active"), bool):
-            raise JoseError("no truth value `active`")
-        if not claims["active"]:
-            raise CredentialRejected("the platform says that it is not active")
-        until = self.context.clock() + max(self.config.remember, 1.0)
-        try:
-            return self._principal({"iss": self.config.issuer, "exp": until} | claims, self.config)
-        except MalformedClaimsError:
-            raise
-        except ClaimsError as error:
-            raise CredentialRejected(str(error)) from None
-
-    def _principal(self, claims: Mapping[str, Any], settings: ClaimSettings) -> Principal:
-        principal = read_principal(claims, settings, self.context.clock(), self.name)
-        if principal.kind is Kind.LEGAL and principal.operator is None:
-            raise MalformedClaimsError("act is missing: nobody acts for the unit")
-        return principal
 
     def _forget_verdicts(self) -> None:
         self.epoch += 1
@@ -256,7 +247,7 @@ class Standard(Platform[StandardConfig]):
             access_token, id_token = await self._exchange(code, login)
             principal = await self._read_id_token(id_token, login)
             person = Profile() if principal.kind is Kind.LEGAL else None
-            signed_in = SignIn(principal, person=person, token=access_token, logout_hint=id_token)
+            signed_in = SignIn(principal, person=person, token=access_token, logout_hint=id_token, ticket=code)
             if self.config.userinfo is None:
                 return signed_in
             fields = {"Authorization": f"Bearer {access_token}"}
@@ -270,41 +261,27 @@ class Standard(Platform[StandardConfig]):
             "redirect_uri": login.callback,
             "code_verifier": login.secret,
         }
-        return await self.calls.ask(self.config.token, _read_tokens, form=form, fields=self._basic)
+        return await self.calls.ask(self.config.token, _read_tokens, form=form, fields=self._client)
 
     async def _read_id_token(self, token: str, login: Login) -> Principal:
         """Whom an ID token speaks of (OpenID Connect Core §3.1.3.7).
 
         Raises:
             UntrueAnswer: it does not hold, is not for us, or not of this login.
+            CredentialRejected: it speaks of a unit for which nobody acts, or of a person where a unit was asked for.
         """
         try:
             claims = (await self.signed.read(token, _ID_TOKEN_TYPES)).claims
-            principal = self._principal(claims, self._as_client)
+            principal = read_principal(claims, self._as_client, self.context.clock(), self.name)
             nonce, party = read_text(claims, "nonce") or "", claims.get("azp", self.config.client_id)
         except (JoseError, ClaimsError) as error:
             raise UntrueAnswer(f"ID token: {error}") from None
         if not hmac.compare_digest(nonce.encode(), login.nonce.encode()) or party != self.config.client_id:
             raise UntrueAnswer("ID token: of another login, or for another client")
-        self._check_strength(principal, login)
-        until = self.context.clock() + self.config.lifetime
-        return msgspec.structs.replace(principal, expires_at=until)
-
-    def _check_strength(self, principal: Principal, login: Login) -> None:
-        """Hold the login against what was asked for (RFC 9470 §6.2).
-
-        Raises:
-            SignInRefused: it is older, weaker, or of another kind of person.
-        """
-        at = principal.authenticated_at
-        if login.kind is Kind.LEGAL and principal.kind is not Kind.LEGAL:
-            raise SignInRefused("a unit was to sign in, and a natural person did")
-        if login.max_age is not None and (at is None or at < login.began_at - login.max_age - _LEEWAY):
-            raise SignInRefused("signed in before the time that was asked for, or it is not known when")
-        wanted = (login.acr_values or "").split()
-        enough = min((self.config.assurance.get(one, 5) for one in wanted), default=0)
-        if wanted and principal.level not in wanted and principal.assurance < enough:
-            raise SignInRefused(f"level {principal.level}, not the one that was asked for")
+        if login.max_age is not None and principal.authenticated_at is None:
+            raise UntrueAnswer("ID token: without auth_time, which max_age asks for")
+        check_kind(principal, login)
+        return replace(_acted_for(principal), expires_at=self.context.clock() + self.config.lifetime)
 
     def _described(self, answer: HttpAnswer, signed_in: SignIn) -> SignIn:
         """With the profile; it has to be of the person of the ID token (OpenID Connect Core §5.3.2)."""
@@ -312,7 +289,7 @@ class Standard(Platform[StandardConfig]):
         if about.get("sub") != principal.subject:
             raise UntrueAnswer("the profile is somebody else's")
         unit = principal.kind is Kind.LEGAL
-        return msgspec.structs.replace(
+        return replace(
             signed_in,
             profile=self._profile(about, principal.kind),
             person=self._acting(about) if unit else None,
@@ -332,12 +309,9 @@ class Standard(Platform[StandardConfig]):
         listed = about.get("units", [])
         units = [members_of(one) for one in listed] if isinstance(listed, list) else []
         return tuple(
-            Unit(
-                identifier("sub", unit.get("sub")),
-                identifier("name", unit.get("name")),
-                self._profile(unit, Kind.LEGAL),
-            )
+            found
             for unit in units
+            for found in read_unit(unit.get("sub"), unit.get("name"), self._profile(unit, Kind.LEGAL))
         )
 
     # ── signing out ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -351,13 +325,23 @@ class Standard(Platform[StandardConfig]):
         return add_query(self.config.end_session, hint | asked)
 
     async def end(self, signed_in: SignIn) -> None:
-        """Tell the end of the session, and give the token back, where there is somewhere to."""
+        """Tell the end of the session, and give the token back, where there is somewhere to; one as well as the other.
+
+        Raises:
+            VerifierUnavailable: at least one of them did not arrive.
+        """
         session, token = signed_in.principal.session, signed_in.token
+        told = []
         if self.config.notice is not None and session is not None:
-            await self.calls.ask(self.config.notice, _read_receipt, form={"sid": session}, fields=self._basic)
+            told.append(self._tell(self.config.notice, {"sid": session}))
         if self.config.revocation is not None and token is not None:
-            form = {"token": token, "token_type_hint": "access_token"}
-            await self.calls.ask(self.config.revocation, _read_receipt, form=form, fields=self._basic)
+            told.append(self._tell(self.config.revocation, {"token": token, "token_type_hint": "access_token"}))
+        missed = [error for error in await asyncio.gather(*told, return_exceptions=True) if error is not None]
+        if missed:
+            raise VerifierUnavailable("; ".join(map(str, missed)))
+
+    async def _tell(self, url: str, form: Mapping[str, str]) -> None:
+        await self._farewells[url].ask(url, _read_receipt, form=form, fields=self._client)
 
     async def read_signed(self, token: str, types: frozenset[str]) -> Mapping[str, Any]:
         """Claims of a token that this platform signed for us (Platform.read_signed)."""
@@ -374,6 +358,17 @@ class Standard(Platform[StandardConfig]):
         if (ends_at is not None and ends_at <= now) or (issued_at or 0.0) > now + self.config.leeway:
             raise CredentialRejected("expired, or issued in the future")
         return claims
+
+
+def _acted_for(principal: Principal) -> Principal:
+    """The principal as it came.
+
+    Raises:
+        CredentialRejected: it is a unit for which nobody acts.
+    """
+    if principal.kind is Kind.LEGAL and principal.operator is None:
+        raise CredentialRejected("act is missing: nobody acts for the unit")
+    return principal
 
 
 def _read_tokens(answer: HttpAnswer) -> tuple[str, str]:

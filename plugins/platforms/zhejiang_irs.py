@@ -10,19 +10,18 @@ from pydantic import Field
 
 from gateway import (
     BgKeySettings,
+    CredentialRejected,
     Kind,
     Login,
     PlatformSettings,
-    Profile,
     SignIn,
     TicketPlatform,
-    Unit,
     UrlPath,
     add_query,
-    identifier,
     members_of,
     read_profile,
     read_token,
+    read_unit,
     sign_bg,
 )
 
@@ -100,31 +99,28 @@ class ZhejiangIrs(TicketPlatform[ZhejiangIrsConfig]):
 
     def _read_user(self, said: dict[str, Any]) -> SignIn:
         user = members_of(said.get("data"))
-        person = members_of(user.get("personInfo", {}))
-        unit = members_of(user.get("legalPersonInfo", {}))
-        level = members_of(person.get("attributes", {})).get(self.config.level, user.get(self.config.level))
-        if user.get("userType") == "PERSON":
-            principal = self.principal(person.get("userId"), level=level)
-            return SignIn(principal, read_profile(person, _PERSON), units=_units(unit))
-        if user.get("userType") != "LEGAL_PERSON":
-            raise ValueError("userType is neither PERSON nor LEGAL_PERSON")
-        principal = self.principal(
-            unit.get("corpId"),
-            kind=Kind.LEGAL,
-            level=level,
-            operator=person.get("userId", unit.get(self.config.operator)),
-        )
-        acting = read_profile(person, _PERSON) if person else read_profile(unit, _ACTING)
-        return SignIn(principal, read_profile(unit, _UNIT, unit=True), person=acting)
+        person = members_of(user.get("personInfo") or {})
+        unit = members_of(user.get("legalPersonInfo") or {})
+        level = members_of(person.get("attributes") or {}).get(self.config.level, user.get(self.config.level))
+        match user.get("userType"):
+            case "PERSON":
+                principal = self.principal(person.get("userId"), level=level)
+                beside = read_profile(unit, _UNIT, unit=True)  # the unit that her own account names
+                units = read_unit(unit.get("corpId"), beside.name, beside)
+                return SignIn(principal, read_profile(person, _PERSON), units=units)
+            case "LEGAL_PERSON":
+                principal = self.principal(
+                    unit.get("corpId"),
+                    kind=Kind.LEGAL,
+                    level=level,
+                    operator=person.get("userId", unit.get(self.config.operator)),
+                )
+                acting = read_profile(person, _PERSON) if person else read_profile(unit, _ACTING)
+                return SignIn(principal, read_profile(unit, _UNIT, unit=True), person=acting)
+            case str():
+                raise CredentialRejected("userType is neither PERSON nor LEGAL_PERSON")
+        raise ValueError("no userType")
 
 
 def _read_access_token(said: dict[str, Any]) -> str:
     return read_token(members_of(said.get("data")).get("accessToken"))
-
-
-def _units(unit: dict[str, Any]) -> tuple[Unit, ...]:
-    """The unit that a person's own account names beside her."""
-    profile = read_profile(unit, _UNIT, unit=True) if unit else Profile()
-    if profile.name is None:
-        return ()
-    return (Unit(identifier("corpId", unit.get("corpId")), profile.name, profile),)

@@ -86,6 +86,7 @@ class Case:
         fault: what it says when something is wrong that is not the visitor's fault.
         without_subject: its last answer, without the person.
         strange_level: its last answer, with a level that nobody knows.
+        unusable: its last answer, about an account that cannot be used here: masked, or a unit for which nobody acts.
     """
 
     use: str
@@ -98,6 +99,7 @@ class Case:
     fault: HttpAnswer
     without_subject: HttpAnswer
     strange_level: HttpAnswer
+    unusable: HttpAnswer
     refused: HttpAnswer | None = None
     token: str = "token-1"
 
@@ -193,6 +195,7 @@ PERSONS_OF_ZHEJIANG = Case(
     fault=answer({"result": "1001", "errmsg": "签名错误"}),
     without_subject=answer(without(ZJ_USER, "userid")),
     strange_level=answer(ZJ_USER | {"authlevel": "9"}),
+    unusable=answer(ZJ_USER | {"userid": "35010*****"}),
 )
 UNITS_OF_ZHEJIANG = Case(
     use="plugins.platforms.zhejiang:ZhejiangLegal",
@@ -205,6 +208,7 @@ UNITS_OF_ZHEJIANG = Case(
     fault=answer({"success": False, "errCode": 500, "msg": "系统异常"}),
     without_subject=answer({"success": True, "data": without(ZJ_UNIT, "userId")}),
     strange_level=answer({"success": True, "data": ZJ_UNIT | {"realLevel": "0"}}),
+    unusable=answer({"success": True, "data": ZJ_UNIT | {"attnIDNo": "3501**********0012"}}),
     token="AQIC5wM2*AAJ*",
 )
 IRS = {"app_id": "2001", "gateway": {"access_key": "AK-TEST", "secret": SECRET}, "assurance": {"3": 3}}
@@ -221,6 +225,7 @@ PERSONS_OF_IRS = Case(
     fault=answer({"success": False, "errorCode": "-1", "errorMsg": "系统异常"}),
     without_subject=irs("PERSON", personInfo=without(IRS_PERSON, "userId")),
     strange_level=irs("PERSON", "9", personInfo=IRS_PERSON),
+    unusable=irs("PERSON", personInfo=IRS_PERSON | {"userId": "u-*"}),
 )
 UNITS_OF_IRS = Case(
     use="plugins.platforms.zhejiang_irs:ZhejiangIrs",
@@ -234,6 +239,7 @@ UNITS_OF_IRS = Case(
     fault=PERSONS_OF_IRS.fault,
     without_subject=irs("LEGAL_PERSON", legalPersonInfo=without(IRS_UNIT, "corpId")),
     strange_level=irs("LEGAL_PERSON", "9", legalPersonInfo=IRS_UNIT),
+    unusable=irs("LEGAL_PERSON", legalPersonInfo=without(IRS_UNIT, "attnIdNo")),
 )
 JIS = {"app_mark": "mark", "app_word": WORD, "kinds": ["natural"], "faults": ["100002", "100003"]}
 JIS_TOKEN = answer({"retcode": "000000", "msg": "ok", "data": '{"token":"token-1"}'})
@@ -249,6 +255,7 @@ PERSONS_OF_JIS = Case(
     fault=answer({"retcode": "100003", "msg": "请求已过期"}),
     without_subject=jis(without(JIS_USER, "uuid")),
     strange_level=jis(JIS_USER | {"authlevel": "4"}),
+    unusable=jis(JIS_USER | {"uuid": "u-*"}),
 )
 UNITS_OF_JIS = Case(
     use="plugins.platforms.hanweb_jis:HanwebJis",
@@ -262,6 +269,7 @@ UNITS_OF_JIS = Case(
     fault=PERSONS_OF_JIS.fault,
     without_subject=jis(without(JIS_UNIT, "cornumber")),
     strange_level=jis(JIS_UNIT | {"authlevel": 7}),
+    unusable=jis(without(JIS_UNIT, "uuid")),
 )
 GD = {"client_id": "dept", "client_secret": SECRET, "envelope": {"key": SECRET}, "faults": ["99999"]}
 GD_TOKEN = answer({"access_token": "AQIC5wM2*@node1", "token_type": "Bearer", "errcode": 0})
@@ -277,6 +285,7 @@ PERSONS_OF_GUANGDONG = Case(
     fault=answer({"errcode": "99999", "errmsg": "系统异常"}),
     without_subject=envelope(without(GD_USER, "useridcode")),
     strange_level=envelope(GD_USER | {"creditable_level_of_account": "L9"}),
+    unusable=envelope(GD_USER | {"useridcode": "0" * 28 + "****"}),
     token="AQIC5wM2*@node1",
 )
 UNITS_OF_GUANGDONG = Case(
@@ -291,6 +300,7 @@ UNITS_OF_GUANGDONG = Case(
     fault=answer({"error": "invalid_client"}, 401),
     without_subject=envelope(without(GD_UNIT, "useridcode")),
     strange_level=envelope(GD_UNIT | {"creditable_level_of_account": None}),
+    unusable=envelope(GD_UNIT | {"link_person_code": "x" * 129}),
     token="AQIC5wM2*@node1",
 )
 LINE = {"requester": "rid-1", "secret": SECRET, "user_service": "s_2", "ticket_service": "s_1", "login_path": "/login"}
@@ -306,6 +316,7 @@ PERSONS_OF_THE_LINE = Case(
     fault=gj(None, "E-106"),
     without_subject=gj(without(GJ_USER, "userid")),
     strange_level=gj(GJ_USER | {"level": "六级"}),
+    unusable=gj(GJ_USER | {"userid": "u*"}),
 )
 UNITS_OF_THE_LINE = Case(
     use="plugins.platforms.national:National",
@@ -322,6 +333,7 @@ UNITS_OF_THE_LINE = Case(
     fault=PERSONS_OF_THE_LINE.fault,
     without_subject=gj(GJ_USER | {"usertype": "2", "orgname": "样例一有限公司"}),
     strange_level=gj(GJ_USER | {"usertype": "2", "orgid": "unit-1", "level": ""}),
+    unusable=gj(without(GJ_USER, "userid") | {"usertype": "2", "orgid": "unit-1"}),
 )
 
 CASES = {

@@ -190,7 +190,8 @@ async def test_what_cannot_be_asked_for_is_refused_before_anybody_is_sent_away(c
 
 
 @each
-async def test_a_stronger_login_is_held_against_what_was_asked_for(case, context, platform):
+async def test_how_strong_a_login_was_is_left_to_the_sign_in_desk(case, context, platform):
+    """It has a page for who falls short; here, a level that nobody could reach is refused before anybody leaves."""
     weak, strong = case.person[2], "strong"
     part = case.make(context, step_up=True, assurance={weak: 1, strong: 4})
     wish = login(case.kind, acr_values=strong)
@@ -198,8 +199,23 @@ async def test_a_stronger_login_is_held_against_what_was_asked_for(case, context
     with pytest.raises(SignInMalformed):
         part.login_address(login(case.kind, acr_values="unheard-of"))
     platform.answers = [*case.good]
-    with pytest.raises(SignInRefused):
-        await part.redeem(case.back, wish)
+    assert (await part.redeem(case.back, wish)).principal.assurance == 1
+
+
+@each
+async def test_an_account_that_cannot_be_used_is_refused_and_closes_the_door_to_nobody_else(case, context, platform):
+    part = case.make(context, failures=2)
+    for number in range(3):
+        platform.answers = [*case.good[:-1], case.unusable]
+        back = {name: f"{value}{number}" for name, value in case.back.items()}
+        with pytest.raises(SignInRefused):
+            await part.redeem(back, login(case.kind))
+    platform.answers = [case.unusable]
+    with pytest.raises(CredentialRejected):
+        await part.verify(Credential("web", case.token))
+    assert part.calls.breaker.state == "closed"
+    platform.answers = [*case.good]
+    assert await part.redeem(case.back, login(case.kind))
 
 
 @each
@@ -266,7 +282,7 @@ async def test_the_platforms_clock_is_told_to_operators(case, context, platform)
     assert "clock_offsets" not in part.status()
     platform.answers = [msgspec.structs.replace(case.good[-1], date=NOW + 95)]
     await part.verify(Credential("web", case.token))
-    assert part.status()["clock_offsets"] == {"part": 95}
+    assert part.status()["clock_offsets"] == {"id.example.gov.cn": 95}
     platform.answers = [answer({}, 500)]
     with pytest.raises(VerifierUnavailable, match=r"\+95 s from ours"):
         await part.verify(Credential("web", case.token))

@@ -375,7 +375,7 @@ async def test_the_platforms_clock_is_measured(context, clock, platform, keys):
     platform.answers = [HttpAnswer(200, "text/plain", b'{"openid": "o1"}', NOW + 7)]
     channel = WeChat(settings("official-account", "https://api.example", keys), remembering(context, clock))
     await channel.redeem("code-1")
-    assert channel.status()["clock_offsets"] == {"part": 7.0}
+    assert channel.status()["clock_offsets"] == {"api.example": 7.0}
 
 
 # ── encrypted data ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ import asyncio
 from base64 import b64decode
 from urllib.parse import parse_qs
 
+import msgspec
 import pytest
 from pydantic import ValidationError
 
@@ -36,7 +37,11 @@ async def test_yes_says_who_it_is(verifier, platform):
     platform.answers = [answer(YES | {"acr": "3", "sid": "s-1"})]
     principal = await verifier.verify(TOKEN)
     assert (principal.issuer, principal.subject, principal.kind) == (ISSUER, "u-1", Kind.NATURAL)
-    assert (principal.assurance, principal.session, principal.expires_at) == (3, "s-1", NOW + 600)
+    assert (principal.assurance, principal.session, principal.expires_at) == (3, "s-1", NOW + 30), (
+        "until it is asked again"
+    )
+    platform.answers = [answer(YES | {"exp": NOW + 10})]
+    assert (await verifier.verify(TOKEN)).expires_at == NOW + 10
 
 
 async def test_the_question_is_the_one_of_rfc_7662(verifier, platform):
@@ -138,11 +143,11 @@ async def test_after_some_failures_nobody_is_asked_for_a_while(context, platform
     for _ in range(10):
         with pytest.raises(VerifierUnavailable):
             await verifier.verify(TOKEN)
-    assert (len(platform.calls), verifier.breaker.state) == (3, "open")
+    assert (len(platform.calls), verifier.calls.breaker.state) == (3, "open")
     clock.advance(10)
     platform.answers = [answer(YES)]
     assert await verifier.verify(TOKEN)
-    assert verifier.breaker.state == "closed"
+    assert verifier.calls.breaker.state == "closed"
 
 
 async def test_a_no_is_no_failure(context, platform):
@@ -181,9 +186,36 @@ async def test_one_who_leaves_frees_the_place_and_the_probe(context, platform, c
     assert await verifier.verify(TOKEN)
 
 
-def test_how_long_the_chain_may_remember_comes_from_the_configuration(context):
+async def test_how_long_a_yes_and_a_no_are_remembered_comes_from_the_configuration(context, platform):
+    platform.answers = [answer(YES)]
     verifier = make(context, remember="20s", remember_rejected="2s")
-    assert (verifier.remember, verifier.remember_rejected, verifier.issuers) == (20, 2, ())
+    assert (await verifier.verify(TOKEN)).expires_at == NOW + 20
+    assert (verifier.remember_rejected, verifier.issuers) == (2, ())
+
+
+@pytest.mark.parametrize("end", [None, NOW + 600])
+async def test_a_yes_that_is_not_remembered_is_a_yes(end, context, platform):
+    platform.answers = [answer(YES | {"exp": end})]
+    assert (await make(context, remember="0s").verify(TOKEN)).expires_at == NOW
+
+
+async def test_odd_accounts_close_the_door_to_nobody_else(context, platform):
+    verifier = make(context, failures=1)
+    for odd in ({"subject_type": "robot"}, {"sub": None}, {"exp": "tomorrow"}):
+        platform.answers = [answer(YES | odd)]
+        with pytest.raises(VerifierUnavailable):
+            await verifier.verify(TOKEN)
+    platform.answers = [answer(YES)]
+    assert await verifier.verify(TOKEN)
+
+
+async def test_the_platforms_clock_is_told_to_operators(verifier, platform):
+    assert verifier.status() == {"breaker": "closed"}
+    platform.answers = [msgspec.structs.replace(answer(YES), date=NOW + 42), answer({}, 500)]
+    await verifier.verify(TOKEN)
+    assert verifier.status() == {"breaker": "closed", "clock_offsets": {"id.province.example": 42}}
+    with pytest.raises(VerifierUnavailable, match=r"\+42 s from ours"):
+        await verifier.verify(TOKEN)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from pydantic import ValidationError
 
@@ -148,6 +149,13 @@ async def test_a_withdrawn_key_makes_the_chain_ask_again(verifier, signers, plat
     assert verifier.epoch == 1
     with pytest.raises(CredentialRejected):
         await verifier.verify(shown(signers["ES256"].token()))
+
+
+async def test_the_clock_of_who_serves_the_keys_is_told_to_operators(verifier, signers, platform):
+    assert "clock_offsets" not in verifier.status()
+    platform.answers = [msgspec.structs.replace(platform.answers[0], date=NOW - 61)]
+    await verifier.verify(shown(signers["ES256"].token()))
+    assert verifier.status()["clock_offsets"] == {"id.province.example": -61}
 
 
 async def test_types_can_be_left_unchecked(verifier, context, platform, signers):
