@@ -17,6 +17,7 @@ from gateway.configuration.loading import policy_from, static_from
 from gateway.edge.server import EdgeServer
 from gateway.errors import ConfigurationError, StateUnavailable
 from gateway.fetch import HttpFetch
+from gateway.heap import at_rest
 from gateway.identity.operators import end_sessions, list_sessions
 from gateway.inbound import InboundReader
 from gateway.lending import lend
@@ -108,7 +109,8 @@ class EdgeProcess:
     async def prepare(self, snapshot: bytes, generation: int, revision: str) -> None:
         """See gateway.processes.worker.Edge."""
         await self._start_lent()
-        build = Build(self._lent, policy_from(snapshot), generation, self._build, revision)
+        with at_rest():
+            build = Build(self._lent, policy_from(snapshot), generation, self._build, revision)
         await build.start()
         self._prepared[generation] = build
 
@@ -199,7 +201,8 @@ class EdgeProcess:
             "routes": 0 if build is None else len(build.policy.router),
             "remembered": len(self._lent.memory),
             "revocations": len(self._lent.revocations),
-            "state": self._lent.state.status() | {"current": self._lent.revocations.current()},
+            "shared_state": self._lent.state.status() | {"current": self._lent.revocations.current()},
+            **({} if self._lent.ledger is None else {"ledger": self._lent.ledger.status()}),
         } | self._said()
 
     def metrics(self) -> dict[str, Any]:
@@ -248,6 +251,8 @@ class EdgeProcess:
         feed("tongguan_key_age_seconds", lambda: health.key_ages(self._said()))
         feed("tongguan_breaker_state", lambda: health.breakers(self._said()))
         feed("tongguan_clock_offset_seconds", lambda: health.clock_offsets(self._said()))
+        feed("tongguan_deny_set_entries", lambda: float(len(self._lent.revocations)))
+        feed("tongguan_deny_set_current", lambda: float(self._lent.revocations.current()))
         feed("tongguan_ferry_depth", lambda: health.ferry(self._said(), "depth"))
         feed("tongguan_ferry_dwell_seconds_total", lambda: health.ferry(self._said(), "dwell_seconds"))
         feed("tongguan_ferry_late_total", lambda: health.ferry(self._said(), "late"))

@@ -175,6 +175,7 @@ class Build:
         if settings.login is None:
             return Policy(generation, Router(routes), entrances, settings.client_rate, revision)
         desk = self._desk(settings.login, verifiers, channels)
+        browsers = [name for name, entrance in channels.items() if entrance.channel.for_browsers]
         return Policy(
             generation,
             Router([*routes, *desk_routes(desk, self._lent)]),
@@ -182,7 +183,7 @@ class Build:
             settings.client_rate,
             revision,
             own_entrances(settings.login, self._lent.context),
-            guide_of(settings.login, channels, self._lent).guide,
+            guide_of(settings.login, browsers, self._lent).guide,
         )
 
     def _desk(

@@ -231,6 +231,9 @@ class Part(ABC, Generic[C]):
 class Channel(Part[C]):
     """Recognises who calls (web, app, WeChat, …) and takes the credential out of the request."""
 
+    for_browsers: ClassVar[bool] = False
+    """True when people's browsers come through it by themselves, and can be sent somewhere to sign in."""
+
     @abstractmethod
     async def identify(self, inbound: Inbound) -> Credential | None:
         """Recognise the request and check the channel's own signature on it, before anything else is believed.

@@ -219,6 +219,16 @@ def _origin_form(target: str, host: bytes | None) -> str:
     return found[2] or "/"
 
 
+def check_target(path: str, query: str = "") -> None:
+    """Hold the parts of a target to the rules that a request's own target is held to.
+
+    Raises:
+        TargetRefused: a request with it would be refused.
+    """
+    _check_path(path)
+    _check_query(query)
+
+
 def _check_path(path: str) -> None:
     if not _SEGMENTS.fullmatch(path):
         raise TargetRefused("path has a character that RFC 3986 does not allow, or a semicolon")

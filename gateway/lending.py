@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway.chain import VerdictMemory
-from gateway.contracts import Fetch, PartContext
+from gateway.contracts import Fetch, PartContext, Sessions
 from gateway.crypto import CryptoError, CryptoProvider
 from gateway.crypto.choice import choose
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, CredentialRejected, StateUnavailable
 from gateway.identity.logins import LoginTransactions
 from gateway.identity.revocations import Revocations
 from gateway.identity.sessions import SignInSessions
 from gateway.inward import IdentitySigner
 from gateway.ledger import open_ledger
+from gateway.model import Principal
 from gateway.settings import StaticSettings
 from gateway.state import LocalState, State
 from gateway.throttle import Rates
@@ -110,10 +111,10 @@ def lend(settings: StaticSettings, fetch: Fetch, log: Any, *, alone: bool = Fals
         return Lent(context, signer, body, revocations, state, rates)
     sessions = SignInSessions(state.store, settings.sessions, revocations, state.feed.withdraw)
     logins = LoginTransactions(state.store, settings.sessions)
-    ledger = None if alone else open_ledger(settings.ledger, Path(), log=log)
-    devices = None if ledger is None else ledger.devices
-    context = msgspec.structs.replace(context, sessions=sessions, devices=devices)
-    return Lent(context, signer, body, revocations, state, rates, sessions, logins, ledger)
+    ledger = open_ledger(settings.ledger, Path(), log=log)  # who is alone does not open it, and cannot ask it
+    seen = SessionsElsewhere(sessions) if alone else sessions
+    context = msgspec.structs.replace(context, sessions=seen, devices=ledger.devices)
+    return Lent(context, signer, body, revocations, state, rates, sessions, logins, None if alone else ledger)
 
 
 def state_of(settings: StaticSettings, revocations: Revocations, rates: Rates, log: Any) -> State:
@@ -155,3 +156,23 @@ def signer_of(settings: StaticSettings) -> IdentitySigner:
         return IdentitySigner(key, identity.kid, settings.department, time.time, lifetime=identity.lifetime)
     except ValueError as exc:
         raise ConfigurationError([f"identity.key: {exc}"]) from exc
+
+
+class SessionsElsewhere:
+    """Sessions as a command sees them: which tokens are sessions' it can tell, which of those live it cannot."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self.cookie = sessions.cookie
+        self.remember = sessions.remember
+
+    async def find(self, token: str) -> Principal | None:
+        """See Sessions."""
+        try:
+            return await self._sessions.find(token)
+        except CredentialRejected:
+            raise StateUnavailable("only the running gateway knows which sessions live") from None
+
+    def request_token(self, session: str) -> str:
+        """See Sessions."""
+        return self._sessions.request_token(session)

@@ -310,6 +310,20 @@ Decision = Allow | Deny | StepUp
 ALLOW = Allow()
 
 
+class Account(Protocol):
+    """The running account of a request, as far as the gateway's own desk adds to it (exchange.py).
+
+    Attributes:
+        principal: whom the record names; None while nobody is known.
+    """
+
+    principal: Principal | None
+
+    def note(self, part: str, verdict: str) -> None:
+        """Remember what a part said."""
+        ...
+
+
 class Outbound(msgspec.Struct, frozen=True):
     """One request on its way to a business system. Its fields began empty: nothing is in them by accident.
 
@@ -320,6 +334,7 @@ class Outbound(msgspec.Struct, frozen=True):
         body: the request's body.
         timeout: seconds left for the whole answer's head to arrive.
         upgrade: "websocket" when the client asks for one and the item lets it through, else None.
+        account: where the gateway's own desk notes what it found out; None for business systems.
     """
 
     visit: Visit
@@ -328,6 +343,7 @@ class Outbound(msgspec.Struct, frozen=True):
     body: Body
     timeout: float
     upgrade: str | None = None
+    account: Account | None = None
 
 
 class Tunnel(Protocol):

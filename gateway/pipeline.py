@@ -163,10 +163,12 @@ class Pipeline:
         """Show a person in a browser the way to sign in, where that would help; everybody else gets the error alone."""
         if policy.guide is None or error.status != 401:
             return
+        shown = None
         try:
-            error.see_other = await policy.guide(error, exchange)
-        except CannotDecide as doubt:
-            self._log.warning("nobody was shown the way to sign in", request_id=exchange.id, reason=doubt.detail)
+            shown = await policy.guide(error, exchange)
+        except Exception as exc:  # noqa: BLE001 - the refusal stands, whatever becomes of the help
+            self._log.error("nobody was shown the way to sign in", request_id=exchange.id, exc_info=exc)
+        error.see_other = shown  # last: the error may be somebody else's as well (chain.py), and hers comes next
 
     def carries_up_to(self, generation: int) -> bool:
         """Tell whether a request that began under this generation or an earlier one is under way."""
@@ -204,6 +206,8 @@ class Pipeline:
         with route.throttle:
             visit = Visit(inbound, route.item, route.id, route.template, params, channel, exchange.began_at)
             outbound = await self._decide(route, visit, credential, exchange, began)
+            if route.own is not None:
+                outbound = msgspec.structs.replace(outbound, account=exchange)
             exchange.enter(FORWARD)
             async with route.forwarder.send(outbound, attempts=exchange.attempted) as reply:
                 exchange.outcome = "delivered"

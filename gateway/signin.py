@@ -135,6 +135,14 @@ class SignIn(msgspec.Struct, frozen=True):
 class Platform(Verifier[C]):
     """An identity platform (统一身份认证平台): people sign in there, and it judges the tokens it gave them."""
 
+    kinds: tuple[Kind, ...] = (Kind.NATURAL, Kind.LEGAL)
+    """Who can sign in there."""
+
+    brings_state: ClassVar[bool] = True
+    """Whether its callbacks bring `login.state` back. A platform that takes neither a state nor a callback address with
+    one in it says False: a callback then means the browser's latest login there, so somebody may have another
+    person's browser finish that with his own ticket (login CSRF)."""
+
     @property
     def issuer(self) -> str:
         """Issuer of everybody it speaks of: `issuer` of its settings, its own name where they have none."""

@@ -42,8 +42,8 @@ class RedisServer:
         return f"unix://{self.socket}"
 
     def settings(self, **further) -> RedisSettings:
-        """Settings of a gateway that uses it; further keys as in gateway.yaml."""
-        return RedisSettings.model_validate({"url": self.url} | further)
+        """Settings of a gateway that uses it, with time for a machine that is busy; further keys as in gateway.yaml."""
+        return RedisSettings.model_validate({"url": self.url, "timeout": "2s"} | further)
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""

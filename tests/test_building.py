@@ -222,3 +222,13 @@ def test_verdicts_of_verifiers_that_are_gone_are_forgotten(static):
 
     assert (memory.good(b"both"), memory.bad(b"both")) == (None, None)
     assert memory.good(b"one") is not None
+
+
+async def test_the_deny_set_is_measured(edge):
+    """How full it is, and whether it knows everything: before it closes to everybody, somebody can see it coming."""
+    await edge.command("revoke", {"sid": "s-1", "sub": "u-1", "iss": "https://id.example"})
+    told = edge.metrics()
+    assert told["tongguan_deny_set_entries"] == [((), 2.0)]
+    assert told["tongguan_deny_set_current"] == [((), 1.0)]
+    edge._lent.revocations.complete_until = float("-inf")
+    assert edge.metrics()["tongguan_deny_set_current"] == [((), 0.0)]

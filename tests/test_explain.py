@@ -134,3 +134,52 @@ def signed(body: bytes) -> list[str]:
     signature = hmac.new(b"s" * 32, "\n".join(lines).encode(), "sha256").hexdigest()
     given = {"x-ak": "partner", "x-timestamp": now, "x-nonce": "n" * 16, "x-signature": signature}
     return [text for name, value in given.items() for text in ("-H", f"{name}: {value}")]
+
+
+STANDARD = """\
+  - name: session
+    use: plugins.verifiers.session:Session
+  - name: province
+    use: plugins.platforms.standard:Standard
+    config:
+      issuer: https://id.province.example
+      audience: dept-hrss
+      jwks: http://127.0.0.1:1/jwks
+      authorization: https://id.province.example/authorize
+      token: https://id.province.example/token
+      client_id: dept-hrss
+      client_secret: {$env: TEST_SESSION_KEY}
+"""
+
+
+@pytest.fixture
+def signing_in(open_world, monkeypatch):
+    """The same world, where people sign in, and enrol devices."""
+    monkeypatch.setenv("TEST_SESSION_KEY", "k" * 32)
+    open_world.edit("gateway.yaml", "workers: 1", "sessions: {keys: [{$env: TEST_SESSION_KEY}], node: hrss}")
+    open_world.edit("policy.yaml", "verifiers:\n", "login: {natural: province}\nverifiers:\n" + STANDARD)
+    app = "  - {name: app, use: 'plugins.channels.app:App', config: {devices: true}}\n"
+    open_world.edit("policy.yaml", "channels:\n", f"channels:\n{app}")
+    return open_world
+
+
+def test_whether_a_session_lives_is_not_guessed(signing_in):
+    """Only the running gateway knows; a command that said `ended` would be believed."""
+    explained = asked(signing_in, "/medical/settlements/1", token="x" * 43 + "@hrss")
+    [verify] = [step for step in explained.steps if step.stage == "verify"]
+    assert (explained.code, verify.verdict) == ("state-unavailable", "refused")
+    assert "only the running gateway knows" in verify.details[-1]
+
+
+def test_the_gateways_own_pages_can_be_asked_about(signing_in):
+    explained = asked(signing_in, "/sso/login?return_to=/medical/settlements/1")
+    assert explained.carried
+    assert explained.route["item"] == "sso-login"
+    assert [step.details for step in explained.steps if step.stage == "identify"] == [("sso: recognised",)]
+
+
+def test_a_configuration_with_devices_can_be_checked(signing_in, run):
+    """The ledger is not opened for it."""
+    done = run("--config", str(signing_in.path), "check")
+    assert done.exit_code == 0, done.output
+    assert not list(signing_in.folder.glob("ledger*"))

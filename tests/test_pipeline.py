@@ -195,7 +195,7 @@ async def test_whoever_has_to_sign_in_is_shown_where(shown, seen):
     assert [(error.code, error.see_other) for error in client.refusals] == [("token-missing", seen)]
 
 
-@pytest.mark.parametrize("broken", [CannotDecide("the store is away"), None])
+@pytest.mark.parametrize("broken", [CannotDecide("the store is away"), KeyError("a bug"), None])
 async def test_nobody_is_shown_the_way_where_that_does_not_help(broken):
     """A refusal that no login mends, and a guide that cannot keep what it has to, leave the error as it is."""
     path = Path()

@@ -149,6 +149,7 @@ def drain(ctx: click.Context, address: str | None) -> None:
 @click.option("--sid", help="A session of the issuer.")
 @click.option("--jti", help="One token.")
 @click.option("--sub", help="Everything of a person or unit.")
+@click.option("--iss", help="Whose session, token or subject that is; anybody's when missing.")
 @to_management
 @click.pass_context
 def revoke(ctx: click.Context, /, address: str | None, **what: str | None) -> None:

@@ -10,25 +10,33 @@ from gateway.configuration.parts import PartUnusableError, import_part
 from gateway.configuration.problems import did_you_mean
 from gateway.configuration.yaml_source import Where
 from gateway.contracts import Part
+from gateway.identity.sealing import SHORTEST_KEY
 from gateway.settings import StaticSettings
 from gateway.signin import Platform, SignInChannel
 from gateway.signin_settings import OWN_CHANNELS, OWN_SYSTEM, SIGN_IN_PREFIX, LoginSettings
 
-SHORTEST_SEAL_KEY = 32
-"""Bytes of a key that seals sessions."""
+_HOST_ONLY = re.compile(r"__Host-.+")
+"""Names of cookies that no other host can set, and no page without TLS (RFC 6265bis §4.1.3.2).
 
+Not `__Secure-`: such a one may be set for the whole domain, so a page of another department could plant a session.
+"""
 _LOCAL_PATH = re.compile(r"/(?:[A-Za-z0-9._~%!$&'()*+,=:@-][A-Za-z0-9._~%!$&'()*+,=:@/-]*)?")
 
 
-def find_bad_session_keys(static: StaticSettings) -> Iterator[Finding]:
-    """Keys are long enough, and cookies that browsers must not lend to subdomains are named so that they do not."""
-    if static.sessions is None:
+def find_bad_sessions(static: StaticSettings) -> Iterator[Finding]:
+    """Keys are long enough, times fit each other, and nobody else can set the cookie."""
+    sessions = static.sessions
+    if sessions is None:
         return
-    for index, key in enumerate(static.sessions.keys):
-        if 0 < len(key.get_secret_value().encode()) < SHORTEST_SEAL_KEY:  # empty: told as a reference
-            yield ("sessions", "keys", index), f"is shorter than {SHORTEST_SEAL_KEY} bytes"
-    if static.sessions.idle > static.sessions.absolute:
+    for index, key in enumerate(sessions.keys):
+        if 0 < len(key.get_secret_value().encode()) < SHORTEST_KEY:  # empty: told as a reference
+            yield ("sessions", "keys", index), f"is shorter than {SHORTEST_KEY} bytes"
+    if sessions.idle > sessions.absolute:
         yield ("sessions", "idle"), "is longer than `absolute`, the whole life of a session"
+    if sessions.remember >= sessions.idle:
+        yield ("sessions", "remember"), "is not shorter than `idle`: a session in use would never be looked at"
+    if static.scheme == "https" and not _HOST_ONLY.fullmatch(sessions.cookie):
+        yield ("sessions", "cookie"), f"{sessions.cookie!r} can be set by other hosts of the domain; write __Host-NAME"
 
 
 def find_reserved_places(catalogue: Catalogue) -> Iterator[Finding]:

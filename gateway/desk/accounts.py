@@ -12,8 +12,9 @@ from aiohttp import web
 from gateway.desk.acting import human
 from gateway.desk.addresses import HOME, check_return, link_address, login_address, may_return, public_address
 from gateway.desk.arriving import Arrival
-from gateway.desk.browser import check_same_site, find_session, read_binding, require_session
-from gateway.desk.desk import DESK, AnyChannel, Desk
+from gateway.desk.browser import check_same_site, find_session, read_binding, require_session, tell_caller
+from gateway.desk.call import note
+from gateway.desk.desk import AnyChannel, Desk, desk_of
 from gateway.desk.me import token_answer
 from gateway.desk.pages import data, page, see_other
 from gateway.desk.parameters import read_form, read_json, read_query
@@ -48,7 +49,7 @@ class Code(msgspec.Struct, frozen=True):
 
 async def sign_in(request: web.Request) -> web.Response:
     """Exchange a code for a token of a session; 409 `link-missing` says where a link is made."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     channel = desk.channel(request.match_info["channel"])
     code = await _read_code(request)
 
@@ -59,10 +60,12 @@ async def sign_in(request: web.Request) -> web.Response:
             return await desk.logins.keep_account(account)
         return arrived.signed_in, *await desk.sessions.issue_token(arrived.id)
 
-    outcome = await desk.logins.exchange_once(f"{channel.name}\n{code.code}", once)
+    outcome = await desk.logins.exchange_once(f"{channel.name}\n{code.code}", once, caller=tell_caller(request))
     if isinstance(outcome, str):
+        note(request, channel.name, "no link")
         raise _link_missing(request, channel, outcome)
-    _, token, until = outcome
+    signed_in, token, until = outcome
+    note(request, channel.name, "signed in", signed_in.principal)
     return data(token_answer(token, until - desk.clock()))
 
 
@@ -74,7 +77,7 @@ def _link_missing(request: web.Request, channel: AnyChannel, kept: str) -> Confl
 
 async def open_data(request: web.Request) -> web.Response:
     """Open what a channel's client handed over encrypted, with the key of the login that the code stands for."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     channel = desk.channel(request.match_info["channel"])
     code = await _read_code(request)
     if not code.data:
@@ -83,7 +86,9 @@ async def open_data(request: web.Request) -> web.Response:
     async def once() -> dict[str, Any]:
         return dict(channel.open(await _redeem(desk, channel, code.code), code.data))
 
-    return data(await desk.logins.exchange_once(f"{channel.name}\n{code.code}\ndata", once))
+    what = f"{channel.name}\n{code.code}\ndata"
+    caller = f"{tell_caller(request)}\n{sorted(code.data.items())}"  # what was opened is no answer to anything else
+    return data(await desk.logins.exchange_once(what, once, caller=caller))
 
 
 async def _read_code(request: web.Request) -> Code:
@@ -99,7 +104,7 @@ async def _read_code(request: web.Request) -> Code:
 
 async def ask_channel(request: web.Request) -> web.Response:
     """Send the browser to the channel's page, which tells who sits there."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     channel = desk.channel(request.match_info["channel"])
     return_to = check_return(read_query(request).get("return_to", HOME), desk.login.return_to)
     callback = public_address(request, f"{SIGN_IN_PREFIX}channels/{channel.name}/callback")
@@ -114,7 +119,7 @@ async def ask_channel(request: web.Request) -> web.Response:
 
 async def channel_callback(request: web.Request) -> web.Response:
     """Sign in whoever the account is linked to; whose account is nobody's signs in at the platform and links it."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     channel = desk.channel(request.match_info["channel"])
     answer = read_query(request)
     binding = read_binding(request)
@@ -126,7 +131,8 @@ async def channel_callback(request: web.Request) -> web.Response:
         arrived = await _enter(desk, account, replaces=pending.session, return_to=pending.return_to)
         if arrived is not None:
             return arrived
-        return login_address(link_address(channel.name, await desk.logins.keep_account(account), pending.return_to))
+        kept = await desk.logins.keep_account(account, binding)
+        return login_address(link_address(channel.name, kept, pending.return_to))
 
     outcome = await desk.logins.finish(answer["state"], binding, _as_platform(channel), answer, once)
     if isinstance(outcome, str):
@@ -145,7 +151,7 @@ def _as_platform(channel: AnyChannel) -> str:
 
 async def ask_link(request: web.Request) -> web.Response:
     """The page that asks whether the account shall sign in this person from now on."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     channel = desk.channel(request.match_info["channel"])
     session = await find_session(request)
     if session is None or session.signed_in.account is not None:
@@ -162,7 +168,7 @@ async def ask_link(request: web.Request) -> web.Response:
 
 async def link(request: web.Request) -> web.Response:
     """Make the link. Only a login at the platform counts: a linked account cannot link another one."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     channel = desk.channel(request.match_info["channel"])
     session = await require_session(request)
     fields = await read_form(request)
@@ -170,7 +176,7 @@ async def link(request: web.Request) -> web.Response:
     owner = human(session.signed_in.principal)
     if desk.links is None or owner is None or session.signed_in.account is not None:
         raise SignInMalformed("a link needs a person's own login at the platform, and a ledger")
-    account = await desk.logins.take_account(request.match_info["id"])
+    account = await desk.logins.take_account(request.match_info["id"], read_binding(request))
     if account is None or account.channel != channel.name:
         raise SignInMalformed("the account is not kept any more", title=_OVER)
     made = await desk.links.link(account, session.signed_in.principal.issuer, owner)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from gateway.identity.logins import Sender
 from gateway.model import Kind, Principal
 from gateway.records.masking import mask_named
 from gateway.signin import Profile, SignIn
@@ -64,13 +65,14 @@ def same_identity(sign_in: SignIn, before: Principal) -> Principal | None:
         before: who it was until now.
     """
     for identity in identities_of(sign_in):
-        who = identity.principal
-        same = (who.issuer, who.kind, who.subject, who.operator) == (
-            before.issuer, before.kind, before.subject, before.operator,
-        )  # fmt: skip
-        if same:
-            return None if who == sign_in.principal else who
+        if who_is(identity.principal) == who_is(before):
+            return None if identity.principal == sign_in.principal else identity.principal
     return None
+
+
+def who_is(principal: Principal) -> Sender:
+    """Who somebody is, without how and when she signed in: two operators of one unit are not the same."""
+    return principal.issuer, principal.kind, principal.subject, principal.operator
 
 
 def human(principal: Principal) -> str | None:

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from gateway.errors import SignInMalformed
+from gateway.errors import SignInMalformed, TargetRefused
+from gateway.inbound import check_target
 from gateway.signin_settings import SIGN_IN_PREFIX
 
 HOME = SIGN_IN_PREFIX
@@ -34,13 +35,21 @@ _OWN = re.compile(rf"{HOME}(?:(?:continue|channels/[a-z0-9-]+/link)/[A-Za-z0-9_-
 
 def is_local(address: str) -> bool:
     """Tell whether an address is a path of this very host, in one reading only."""
-    return (
+    path, _, query = address.partition("?")
+    plain = (
         0 < len(address) <= LONGEST
         and address.startswith("/")
         and _LOCAL.fullmatch(address) is not None
         and _NEVER.search(address) is None
-        and _NEVER_IN_A_PATH.search(address.partition("?")[0]) is None
+        and _NEVER_IN_A_PATH.search(path) is None
     )
+    if not plain:
+        return False
+    try:
+        check_target(path, query)  # nobody is sent to where the gateway itself would refuse her
+    except TargetRefused:
+        return False
+    return True
 
 
 def may_return(address: str, allowed: Sequence[str]) -> bool:

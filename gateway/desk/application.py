@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.desk import accounts, belongings, continuing, me, pages, signing_in, signing_out
 from gateway.desk.addresses import HOME
+from gateway.desk.call import CALL, Call
 from gateway.desk.desk import DESK, Desk
 from gateway.errors import (
     BodyTooLarge,
@@ -29,8 +30,8 @@ LARGEST_BODY = 256 << 10
 _BEGIN_AGAIN = (SignInMalformed, SignInRefused, StepUpRequired)
 """After these a person can begin anew, and is shown where."""
 
-Refuse = Callable[[str, GatewayError], None]
-"""Told the request's id and how it ends early."""
+CallOf = Callable[[str], Call | None]
+"""The call of a request's id; None when whoever asked has left."""
 
 _PAGES = (
     web.get("/sso/", me.home),
@@ -61,26 +62,28 @@ _PAGES = (
 """Pages for people. Those for platforms and departments (`/sso/introspect`, `/sso/notices/…`) are `Desk.peers`."""
 
 
-def make_desk(desk: Desk, refuse: Refuse) -> web.Application:
+def make_desk(desk: Desk, call_of: CallOf) -> web.Application:
     """The desk as a web application.
 
     Args:
         desk: what it works with.
-        refuse: told of every refusal; the answer that goes with it is a stand-in with its status and code.
+        call_of: see CallOf. A call is told how it is refused; the answer that goes with it is a stand-in with the
+            refusal's status and code.
     """
     pages.templates()  # read now, so that no visitor waits for it
-    application = web.Application(middlewares=[_refusals(refuse)], client_max_size=LARGEST_BODY)
+    application = web.Application(middlewares=[_refusals(call_of)], client_max_size=LARGEST_BODY)
     aiohttp_session.setup(application, EncryptedStorage(desk.sessions))
     application[DESK] = desk
     application.add_routes([*_PAGES, *desk.peers])
     return application
 
 
-def _refusals(refuse: Refuse) -> Middleware:
+def _refusals(call_of: CallOf) -> Middleware:
     """The outermost middleware: whatever is raised becomes a refusal. An answer takes no cookie along then."""
 
     @web.middleware
     async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+        call = request[CALL] = call_of(request.headers.get("X-Request-Id", "")) or Call()
         try:
             return await handler(request)
         except GatewayError as error:
@@ -92,7 +95,7 @@ def _refusals(refuse: Refuse) -> Middleware:
         except Exception as exc:  # noqa: BLE001 - whatever broke, nobody is signed in by it
             refusal = InternalError(f"sign-in desk: {exc!r}")
             refusal.__cause__ = exc
-        refuse(request.headers.get("X-Request-Id", ""), refusal)
+        call.refusal = refusal
         return web.Response(status=refusal.status, text=refusal.code, headers=pages.PRIVATE)
 
     return refusals

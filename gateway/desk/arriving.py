@@ -66,35 +66,44 @@ class Arriving:
             SignInMalformed: no such login is under way in this browser, or it is over.
             SignInRefused, StepUpRequired, CannotDecide: as `_arrive`.
         """
-        if binding is None and not self._unsolicited:
-            raise SignInMalformed("a callback without the cookie of the browser that began the login")
-        if binding is not None:
+        state = self._answer.get("state")
+        tells = state is not None or not self._platform.brings_state
+        if not self._unsolicited and (binding is None or not tells):
+            missing = "the cookie of the browser that began the login" if tells else "the state of a login"
+            raise SignInMalformed(f"a callback without {missing}")
+        if binding is not None and tells:
             try:
                 return await self._desk.logins.finish(
-                    self._answer.get("state"), binding, self._platform.name, self._answer, self._once
+                    state, binding, self._platform.name, self._answer, lambda pending: self._once(pending, binding)
                 )
             except SignInMalformed:
                 if not self._unsolicited:
                     raise
-        return await self._once(None)
+        return await self._once(None, binding)
 
-    async def _once(self, pending: Pending | None) -> Arrival:
-        """Where a ticket may come with a login of ours or without, it is exchanged once all the same."""
+    async def _once(self, pending: Pending | None, binding: str | None) -> Arrival:
+        """Where a ticket may come with a login of ours or without, it is exchanged once all the same.
+
+        A browser without a login cookie cannot be told from another one that has the ticket, so it is given no session
+        a second time.
+        """
         if not self._unsolicited:
             return await self._noted(self._arrive(pending))
         ticket = "\n".join((self._platform.name, *(f"{name}={value}" for name, value in sorted(self._answer.items()))))
-        return await self._desk.logins.exchange_once(ticket, lambda: self._noted(self._arrive(pending)))
+        return await self._desk.logins.exchange_once(ticket, lambda: self._noted(self._arrive(pending)), caller=binding)
 
     async def _arrive(self, pending: Pending | None) -> Arrival:
         """Begin the session; nothing is changed before all is known to hold.
 
         Raises:
-            SignInRefused: the platform says no. StepUpRequired: the login is weaker or older than was asked for.
+            SignInRefused: the platform says no, or who came is no unit where one was to.
+            StepUpRequired: the login is weaker or older than was asked for.
             CannotDecide: the platform or the store cannot be asked.
         """
         desk = self._desk
         login = self._portal_login() if pending is None else pending.login
         sign_in = await self._redeem(login)
+        self._check_kind(sign_in.principal, login)
         self._check_reached(sign_in.principal, login)
         replaced = None if pending is None else pending.session
         before = None if replaced is None else await desk.sessions.open(replaced)
@@ -120,6 +129,10 @@ class Arriving:
         if self._desk.revocations.deny(principal):
             raise SignInRefused("the platform's session was withdrawn: it has to be begun anew there")
         return replace(sign_in, principal=principal)
+
+    def _check_kind(self, principal: Principal, login: Login) -> None:
+        if login.kind is Kind.LEGAL and principal.kind is not Kind.LEGAL:
+            raise SignInRefused("a unit was to sign in, and a natural person did")
 
     def _check_reached(self, principal: Principal, login: Login) -> None:
         """Hold a login to what it was asked to be, so that nobody is sent round in a circle."""

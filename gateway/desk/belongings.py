@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.desk.acting import human
 from gateway.desk.addresses import login_address
 from gateway.desk.browser import Caller, check_same_site, find_caller, require_caller
-from gateway.desk.desk import DESK, Desk
+from gateway.desk.desk import Desk, desk_of
 from gateway.desk.pages import data, local_time, page, see_other, wants_page
 from gateway.desk.parameters import Parameters, read_fields, read_query
 from gateway.errors import CannotDecide, Forbidden, SignInMalformed
@@ -40,7 +40,7 @@ async def list_links(request: web.Request) -> web.Response:
     if caller is None and wants_page(request):
         return see_other(login_address(f"{SIGN_IN_PREFIX}links"))
     caller = caller or await require_caller(request)
-    found = await _links_of(request.app[DESK], caller)
+    found = await _links_of(desk_of(request), caller)
     if wants_page(request):
         return _page(request, caller, "links", [Owned(one.id, one.channel, one.created_at) for one in found])
     return data({"links": [msgspec.structs.asdict(one) for one in found]})
@@ -48,7 +48,7 @@ async def list_links(request: web.Request) -> web.Response:
 
 async def remove_link(request: web.Request) -> web.Response:
     """End a link, by `remove` of a form or `id` of the address. It signs nobody in from now on."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     caller, id = await _asked_removal(request)  # noqa: A001
     owner = human(caller.principal)
     if desk.links is None or owner is None:
@@ -74,7 +74,7 @@ async def list_devices(request: web.Request) -> web.Response:
     if caller is None and wants_page(request):
         return see_other(login_address(f"{SIGN_IN_PREFIX}devices"))
     caller = caller or await require_caller(request)
-    found = await _devices_of(request.app[DESK], caller)
+    found = await _devices_of(desk_of(request), caller)
     if wants_page(request):
         return _page(request, caller, "devices", [Owned(one.id, one.name, one.created_at) for one in found])
     return data({"devices": [msgspec.structs.asdict(one) for one in found]})
@@ -82,7 +82,7 @@ async def list_devices(request: web.Request) -> web.Response:
 
 async def change_devices(request: web.Request) -> web.Response:
     """Enrol a device by `algorithm`, `public_key` (base64) and `name`; or end one by `remove`."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     caller = await require_caller(request)
     fields = await read_fields(request)
     check_same_site(request, caller.session, fields)
@@ -105,7 +105,7 @@ async def remove_device(request: web.Request) -> web.Response:
 
 
 async def _remove_device(request: web.Request, caller: Caller, id: str) -> web.Response:  # noqa: A002
-    desk = request.app[DESK]
+    desk = desk_of(request)
     if desk.devices is None:
         raise CannotDecide("there is no ledger that could end a device")
     removed = await desk.devices.remove(id, caller.principal.issuer, caller.principal.subject)
@@ -141,6 +141,6 @@ async def _asked_removal(request: web.Request) -> tuple[Caller, str]:
 
 
 def _page(request: web.Request, caller: Caller, what: str, owned: list[Owned]) -> web.Response:
-    token = "" if caller.session is None else request.app[DESK].sessions.request_token(caller.session.id)
+    token = "" if caller.session is None else desk_of(request).sessions.request_token(caller.session.id)
     rows: list[dict[str, Any]] = [one._asdict() | {"since": local_time(one.created_at)} for one in owned]
     return page("belongings", what=what, owned=rows, csrf_token=token)

@@ -13,9 +13,10 @@ from typing import NamedTuple
 from aiohttp import web
 from aiohttp_session import get_session
 
-from gateway.desk.desk import DESK
+from gateway.desk.call import name_principal
+from gateway.desk.desk import desk_of
 from gateway.errors import CredentialRejected, CrossSite, RequestMalformed, TokenMissing
-from gateway.identity.cross_site import check_page
+from gateway.identity.cross_site import TOKEN_FIELD, check_page
 from gateway.identity.sessions import SignedIn
 from gateway.identity.storage import SIGNED_IN
 from gateway.model import Inbound, Principal
@@ -84,6 +85,19 @@ def bind(response: web.Response, binding: str, seconds: float) -> None:
     )
 
 
+def tell_caller(request: web.Request) -> str:
+    """What tells who brings a code again from whoever else has it: the login cookie, else address and User-Agent.
+
+    Raises:
+        RequestMalformed: as read_binding.
+    """
+    binding = read_binding(request)
+    if binding is not None:
+        return f"browser {binding}"
+    inbound = as_inbound(request)
+    return f"client {inbound.client} {inbound.fields.get(b'user-agent', b'').decode('latin-1')}"
+
+
 # ── who asks ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -95,7 +109,10 @@ async def find_session(request: web.Request) -> Session | None:
     """
     found = await get_session(request)
     signed_in = found.get(SIGNED_IN)
-    return None if signed_in is None else Session(str(found.identity), signed_in)
+    if signed_in is None:
+        return None
+    name_principal(request, signed_in.principal)
+    return Session(str(found.identity), signed_in)
 
 
 async def require_session(request: web.Request) -> Session:
@@ -120,7 +137,7 @@ async def find_caller(request: web.Request) -> Caller | None:
     if token is None:
         session = await find_session(request)
         return None if session is None else Caller(session.signed_in.principal, session)
-    principal = await request.app[DESK].sessions.find(token)
+    principal = await desk_of(request).sessions.find(token)
     if principal is None:
         raise CredentialRejected("the token was not given out here")
     return Caller(principal, None)
@@ -151,8 +168,9 @@ def check_same_site(request: web.Request, session: Session | None, fields: Mappi
     """
     if session is None:
         return
-    check_page(as_inbound(request))
-    given = request.headers.get("X-CSRF-Token") or fields.get("csrf_token", "")
-    expected = request.app[DESK].sessions.request_token(session.id)
-    if not hmac.compare_digest(given.encode(), expected.encode()):
+    inbound = as_inbound(request)
+    check_page(inbound)
+    given = inbound.fields.get(TOKEN_FIELD) or fields.get("csrf_token", "").encode("utf-8", "surrogatepass")
+    expected = desk_of(request).sessions.request_token(session.id)
+    if not hmac.compare_digest(given, expected.encode()):
         raise CrossSite("no synchronizer token, or another one")

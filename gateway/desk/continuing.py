@@ -1,13 +1,14 @@
 """A form that was sent and needed a (stronger) login first: offered again, sent once. guidance.py keeps it.
 
-One button, no script: the person sees that something is sent, and sends it herself.
+One button, no script: the person sees what is sent, and sends it herself.
 """
 
 from aiohttp import web
 
+from gateway.desk.acting import who_is
 from gateway.desk.addresses import CONTINUE, login_address
 from gateway.desk.browser import Session, check_same_site, find_session, require_session
-from gateway.desk.desk import DESK
+from gateway.desk.desk import desk_of
 from gateway.desk.pages import PRIVATE, page, see_other
 from gateway.desk.parameters import MOST_FIELDS, once, parse, read_body
 from gateway.errors import SignInMalformed
@@ -20,7 +21,7 @@ _LIMIT = 192 << 10
 
 async def offer(request: web.Request) -> web.Response:
     """The page with the form; sends to the login whoever is not signed in."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     id = request.match_info["id"]  # noqa: A001
     session = await find_session(request)
     if session is None:
@@ -38,7 +39,7 @@ async def offer(request: web.Request) -> web.Response:
 
 async def send(request: web.Request) -> web.Response:
     """Have the browser send the form to where it was meant for (RFC 9110 §15.4.8). Of two clicks one does."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     session = await require_session(request)
     body = await read_body(request, _LIMIT)
     try:
@@ -54,15 +55,14 @@ async def send(request: web.Request) -> web.Response:
 
 
 def _own(form: KeptForm | None, session: Session) -> KeptForm:
-    """The form, for whoever sent it; when she was not known yet, for whoever has its address.
+    """The form, for whoever sent it.
 
     Raises:
         SignInMalformed: it is gone, or another person's.
     """
     if form is None:
         raise SignInMalformed("the form is not kept any more, or was sent", title=_GONE)
-    principal = session.signed_in.principal
-    if form.subject and (form.issuer, form.subject) != (principal.issuer, principal.subject):
+    if form.sender != who_is(session.signed_in.principal):
         raise SignInMalformed("the form is another person's", title=_GONE)
     return form
 

@@ -1,4 +1,4 @@
-"""What the desk's pages work with. building.py makes it for each policy; a handler gets it as `request.app[DESK]`."""
+"""What the desk's pages work with. opening.py makes it for each policy; a handler gets it by `desk_of(request)`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ class Desk(msgspec.Struct, frozen=True, eq=False):
         links: who a channel account belongs to; None where there is no ledger.
         devices: enrolled devices; None where there is no ledger.
         peers: pages for platforms and departments instead of people: the routed question, logout notices.
+        clock_offsets: tells by peer, seconds that its clock is ahead of ours.
         telling: seconds in which a platform must have been told of a sign-out.
     """
 
@@ -52,6 +53,7 @@ class Desk(msgspec.Struct, frozen=True, eq=False):
     links: "ChannelLinks | None" = None
     devices: "EnrolledDevices | None" = None
     peers: Sequence[web.RouteDef] = ()
+    clock_offsets: Callable[[], Mapping[str, float]] = dict
     telling: float = 3.0
 
     def places(self) -> list[tuple[str, Kind]]:
@@ -59,7 +61,7 @@ class Desk(msgspec.Struct, frozen=True, eq=False):
         login = self.login
         found = [] if login.natural is None else [(login.natural, Kind.NATURAL)]
         found += [] if login.legal is None else [(login.legal, Kind.LEGAL)]
-        return found + [(name, Kind.NATURAL) for name in login.others]
+        return found + [(name, kind) for name in login.others for kind in self.platforms[name].kinds]
 
     def platform(self, name: str) -> AnyPlatform:
         """The platform of this name.
@@ -83,3 +85,9 @@ class Desk(msgspec.Struct, frozen=True, eq=False):
 
 
 DESK: web.AppKey[Desk] = web.AppKey("desk", Desk)
+
+
+def desk_of(request: web.Request) -> Desk:
+    """The desk, for this request: its log lines name the request as its record does (`trace.id`)."""
+    desk = request.app[DESK]
+    return msgspec.structs.replace(desk, log=desk.log.bind(request_id=request.headers.get("X-Request-Id", "")))

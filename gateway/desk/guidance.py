@@ -1,11 +1,12 @@
 """Shows a person in a browser the way to sign in, where a program gets 401 (pipeline.py asks).
 
-A page that was asked for is asked for again after the login; a form that was sent is kept, and offered again by
-continuing.py.
+A page that was asked for is asked for again after the login; a form that somebody sent who was signed in, only not
+strongly enough, is kept, and offered to her again by continuing.py.
 """
 
 from collections.abc import Collection
 
+from gateway.desk.acting import human, who_is
 from gateway.desk.addresses import CONTINUE, login_address, may_return
 from gateway.desk.parameters import FORM, MOST_FIELDS, parse
 from gateway.errors import (
@@ -23,10 +24,13 @@ from gateway.errors import (
 from gateway.exchange import Exchange
 from gateway.identity.cross_site import check_page
 from gateway.identity.logins import LARGEST_FORM, KeptForm, LoginTransactions
-from gateway.model import Inbound, Kind, Principal
+from gateway.model import Credential, Inbound, Kind, Principal
 from gateway.signin_settings import SIGN_IN_PREFIX, LoginSettings
-from gateway.throttle import Rates, client_key
+from gateway.throttle import Rates
 from gateway.tokens.bearer import SESSION_MARK
+
+KEPT_RATE = "10/minute"
+"""Forms that one person may have kept."""
 
 
 class Guide:
@@ -36,7 +40,7 @@ class Guide:
         login: `login:` of policy.yaml.
         logins: keeps forms.
         channels: names of the channels through which browsers come.
-        rates: counts the forms that a client may have kept, by `login.client_rate`.
+        rates: counts the forms of each person.
     """
 
     def __init__(
@@ -56,7 +60,7 @@ class Guide:
         inbound = exchange.inbound
         if inbound is None or not self._is_person(inbound, exchange) or not _would_help(error, exchange):
             return None
-        return_to = await self._return_to(inbound, exchange.principal)
+        return_to = await self._return_to(inbound, exchange)
         if return_to is None:
             return None
         if not isinstance(error, StepUpRequired):
@@ -82,30 +86,30 @@ class Guide:
             and (exchange.credential is None or exchange.credential.channel in self._channels)
         )
 
-    async def _return_to(self, inbound: Inbound, principal: Principal | None) -> str | None:
+    async def _return_to(self, inbound: Inbound, exchange: Exchange) -> str | None:
         if inbound.method == "POST":
-            kept = await self._keep(inbound, principal)
+            # Whose form it is has to be known: else somebody could have another person send it with her rights.
+            sender = exchange.principal if _has_session(exchange.credential) else None
+            kept = None if sender is None else await self._keep(inbound, sender)
             return None if kept is None else f"{CONTINUE}{kept}"
         if inbound.method != "GET" or inbound.upgrade is not None:
             return None
         whole = f"{inbound.path}?{inbound.query}" if inbound.query else inbound.path
         return next((one for one in (whole, inbound.path) if may_return(one, self._login.return_to)), None)
 
-    async def _keep(self, inbound: Inbound, principal: Principal | None) -> str | None:
+    async def _keep(self, inbound: Inbound, sender: Principal) -> str | None:
         """Keep a form of one of our own pages; gives its id, None for everything else."""
         media_type = inbound.fields.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
         if media_type != FORM.encode() or (inbound.body.length or 0) > LARGEST_FORM:
             return None
         try:
             check_page(inbound)
-            if self._login.client_rate is not None:
-                self._rates.spend(self._login.client_rate, "kept-form", client_key(inbound.client))
+            self._rates.spend(KEPT_RATE, "kept-form", sender.issuer, human(sender) or sender.subject)
             body = await inbound.body.whole()
             parse(body.decode("ascii"), MOST_FIELDS)
         except (CrossSite, RateLimited, RequestMalformed, SignInMalformed, UnicodeDecodeError, ClientGone):
             return None
-        issuer, subject = ("", "") if principal is None else (principal.issuer, principal.subject)
-        return await self._logins.keep_form(KeptForm(inbound.path, inbound.query, body, issuer, subject))
+        return await self._logins.keep_form(KeptForm(inbound.path, inbound.query, body, who_is(sender)))
 
 
 def _would_help(error: GatewayError, exchange: Exchange) -> bool:
@@ -114,8 +118,12 @@ def _would_help(error: GatewayError, exchange: Exchange) -> bool:
     if isinstance(error, StepUpRequired):
         return not _has_reached(error, exchange.principal)
     if isinstance(error, CredentialRejected) and not isinstance(error, IssuerUnknown):
-        return credential is None or (credential.token or "").startswith(SESSION_MARK)
+        return credential is None or _has_session(credential)
     return isinstance(error, TokenMissing)
+
+
+def _has_session(credential: Credential | None) -> bool:
+    return credential is not None and (credential.token or "").startswith(SESSION_MARK)
 
 
 def _has_reached(error: StepUpRequired, principal: Principal | None) -> bool:

@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from gateway.desk.call import Call
 from gateway.desk.desk import Desk
-from gateway.errors import GatewayError
 from gateway.forward.direct import DirectForwarder
 from gateway.forward.upstream import Upstream
 from gateway.model import Outbound, Reply
@@ -41,6 +41,8 @@ _FINISH = 10.0
 """Seconds that sign-ins under way may take when the desk closes."""
 _LINE = 65536
 """Bytes of a line or field: the edge has limits of its own, and stricter ones."""
+_BACKLOG = 1024
+"""Connections that may wait: more than the forwarder makes, as a full queue on a Unix socket refuses at once."""
 _NEVER = 1_000_000_000
 
 
@@ -126,7 +128,7 @@ class DeskForwarder:
     def __init__(self, desk: Desk, log: Any) -> None:
         self._desk = desk
         self._log = log
-        self._refusals: dict[str, GatewayError | None] = {}
+        self._calls: dict[str, Call] = {}
         self._folder: Path | None = None
         self._runner: web.AppRunner | None = None
         self._direct: DirectForwarder | None = None
@@ -141,7 +143,7 @@ class DeskForwarder:
 
         folder = self._folder = Path(tempfile.mkdtemp(prefix="tongguan-desk-"))  # 0700
         runner = self._runner = web.AppRunner(
-            make_desk(self._desk, self._refuse),
+            make_desk(self._desk, self._calls.get),
             access_log=None,
             handler_cancellation=False,  # whoever leaves during a sign-in finds it finished
             shutdown_timeout=_FINISH,
@@ -151,7 +153,7 @@ class DeskForwarder:
         )
         await runner.setup()
         socket = folder / "desk.sock"
-        await web.UnixSite(runner, str(socket)).start()
+        await web.UnixSite(runner, str(socket), backlog=_BACKLOG).start()
         self._direct = DirectForwarder(Upstream(_settings(socket), log=self._log), None, tunnels=0)
         await self._direct.start()
 
@@ -165,33 +167,33 @@ class DeskForwarder:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def status(self) -> dict[str, Any]:
-        """See Upstream.status."""
-        return {} if self._direct is None else self._direct.status()
+        """See Upstream.status; and how far the clocks of those are ahead of ours who sign what they ask."""
+        told = {} if self._direct is None else self._direct.status()
+        offsets = dict(self._desk.clock_offsets())
+        return told | {"clock_offsets": offsets} if offsets else told
 
     def send(
         self, outbound: Outbound, *, attempts: Callable[[], None] | None = None
     ) -> AbstractAsyncContextManager[Reply]:
-        """See gateway.contracts.Forwarder.send; what the desk refuses is raised as the desk raised it."""
-        return self._sending(outbound, attempts)
+        """See gateway.contracts.Forwarder.send; what the desk refuses is raised as the desk raised it.
+
+        The desk is no business system: nothing is handed over to it, so `attempts` is not called.
+        """
+        return self._sending(outbound)
 
     @contextlib.asynccontextmanager
-    async def _sending(self, outbound: Outbound, attempts: Callable[[], None] | None) -> AsyncIterator[Reply]:
+    async def _sending(self, outbound: Outbound) -> AsyncIterator[Reply]:
         if self._direct is None:
             raise RuntimeError("the desk is not open")
         id = outbound.visit.inbound.id  # noqa: A001
-        self._refusals[id] = None
+        call = self._calls[id] = Call(outbound.account)
         try:
             async with self._direct.send(outbound) as reply:
-                refusal = self._refusals[id]
-                if refusal is not None:
-                    raise refusal
+                if call.refusal is not None:
+                    raise call.refusal
                 yield reply
         finally:
-            del self._refusals[id]
-
-    def _refuse(self, id: str, error: GatewayError) -> None:  # noqa: A002
-        if id in self._refusals:  # else whoever asked has left
-            self._refusals[id] = error
+            del self._calls[id]
 
 
 def _settings(socket: Path) -> DirectSettings:

@@ -7,7 +7,7 @@ from aiohttp import web
 from gateway.desk.acting import SELF, current_identity, identities_of
 from gateway.desk.addresses import HOME
 from gateway.desk.browser import Session, check_same_site, find_session, require_session
-from gateway.desk.desk import DESK
+from gateway.desk.desk import desk_of
 from gateway.desk.pages import data, local_time, page, see_other, wants_page
 from gateway.desk.parameters import read_fields
 from gateway.desk.signing_in import Wish, ways_in
@@ -17,7 +17,7 @@ from gateway.identity.storage import remember
 
 async def home(request: web.Request) -> web.Response:
     """The page: who is signed in, or where to sign in."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     session = await find_session(request)
     if session is None:
         return page("home", places=ways_in(desk, Wish()), who=None)
@@ -31,7 +31,7 @@ async def session_state(request: web.Request) -> web.Response:
     session = await find_session(request)
     if session is None:
         return data({"signed_in": False})
-    return data(described(session, request.app[DESK].sessions.request_token(session.id)))
+    return data(described(session, desk_of(request).sessions.request_token(session.id)))
 
 
 def described(session: Session, csrf_token: str) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def described(session: Session, csrf_token: str) -> dict[str, Any]:
 
 async def switch_identity(request: web.Request) -> web.Response:
     """Go on as oneself (`self`) or as a unit (`unit`). The session gets a new id."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     session = await require_session(request)
     fields = await read_fields(request)
     check_same_site(request, session, fields)
@@ -84,7 +84,7 @@ _NOT_YOURS = (
 
 async def give_token(request: web.Request) -> web.Response:
     """A token with which another department recognises the person (RFC 6749 §5.1); it ends with the session."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     session = await require_session(request)
     fields = await read_fields(request) if request.can_read_body else {}
     check_same_site(request, session, fields)

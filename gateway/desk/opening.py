@@ -50,6 +50,7 @@ def open_desk(
         RoutedIntrospection(lent.sessions, lent.revocations, context.clock),
         partial(_end, lent.sessions, lent.state.feed),
         lent.rates.spend,
+        lent.state.store,
         context,
     )
     desk = Desk(
@@ -61,9 +62,10 @@ def open_desk(
         lent.revocations,
         context.clock,
         context.log,
-        None if lent.ledger is None else lent.ledger.links,
-        None if lent.ledger is None else lent.ledger.devices,
-        peers.routes(),
+        links=None if lent.ledger is None else lent.ledger.links,
+        devices=None if lent.ledger is None else lent.ledger.devices,
+        peers=peers.routes(),
+        clock_offsets=lambda: peers.clock_offsets,
     )
     return DeskForwarder(desk, context.log)
 

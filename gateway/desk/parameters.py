@@ -21,7 +21,8 @@ MOST_FIELDS = 2000
 
 FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+"""Control characters, and halves of characters: what stands for bytes that are not UTF-8."""
 
 Parameters = dict[str, str]
 T = TypeVar("T")
@@ -106,7 +107,7 @@ def once(pairs: list[tuple[str, str]]) -> Parameters:
     """Parameters by name.
 
     Raises:
-        SignInMalformed: a name is there twice, or a value is too long or holds control characters.
+        SignInMalformed: a name is there twice, or one is too long or no text.
     """
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -120,6 +121,7 @@ def checked(found: Parameters) -> Parameters:
     Raises:
         SignInMalformed: see `once`.
     """
-    if len(found) > MOST or any(len(value) > LONGEST or _CONTROL.search(value) for value in found.values()):
-        raise SignInMalformed("a parameter is too long or holds control characters")
+    told = [*found, *found.values()]
+    if len(found) > MOST or any(len(one) > LONGEST or _NO_TEXT.search(one) for one in told):
+        raise SignInMalformed("a parameter is too long, or holds what is no text")
     return found

@@ -10,15 +10,17 @@ import msgspec
 from aiohttp import web
 from msgspec.structs import replace
 
-from gateway.contracts import PartContext
+from gateway.contracts import PartContext, Store
+from gateway.desk.call import note
 from gateway.desk.desk import AnyPlatform
 from gateway.desk.pages import PRIVATE
 from gateway.desk.parameters import read_body, read_form
-from gateway.errors import ChannelRejected, ConfigurationError, CredentialRejected, SignInMalformed
+from gateway.errors import ChannelRejected, ConfigurationError, CredentialRejected, ItemUnknown, SignInMalformed
 from gateway.identity.introspection import INACTIVE, RoutedIntrospection
 from gateway.identity.notices import (
     LOGOUT_TYPES,
     LONGEST_NOTICE,
+    REMEMBERED,
     Notice,
     read_cas_request,
     read_logout_token,
@@ -26,6 +28,7 @@ from gateway.identity.notices import (
 )
 from gateway.identity.peers import PeerKey, PeerRequest, Peers
 from gateway.signin_settings import SIGN_IN_PREFIX, CasNoticeSettings, LoginSettings
+from gateway.throttle import client_key
 
 Spend = Callable[[str, str, str], None]
 """Counts one request: rate, kind of key, key. Raises RateLimited."""
@@ -42,6 +45,7 @@ class PeerDesk:
         introspection: answers the routed question.
         end: see End.
         spend: see Spend.
+        store: remembers logout tokens.
         context: lent to the desk.
 
     Raises:
@@ -55,6 +59,7 @@ class PeerDesk:
         introspection: RoutedIntrospection,
         end: End,
         spend: Spend,
+        store: Store,
         context: PartContext,
     ) -> None:
         self._login = login
@@ -62,7 +67,7 @@ class PeerDesk:
         self._introspection = introspection
         self._end = end
         self._spend = spend
-        self._once = context.once
+        self._store = store
         self._clock = context.clock
         askers = [] if login.introspection is None else login.introspection.clients
         signers = login.notices.signed
@@ -96,20 +101,32 @@ class PeerDesk:
     # ── the routed question ───────────────────────────────────────────────────────────────────────────────────────
 
     async def introspect(self, request: web.Request) -> web.Response:
-        """Say whether a token that was given out here still holds (RFC 7662)."""
+        """Say whether a token that was given out here still holds (RFC 7662).
+
+        Counted twice: by address, so that nobody tries secrets out without end, and by who it proved to be.
+        """
+        settings = self._login.introspection
+        if settings is None:
+            raise ItemUnknown("nobody may ask about tokens")
+        self._spend(settings.rate, "introspection-client", client_key(_client(request)))
         asked = await _as_peer_request(request)
         peer = await self._askers.recognise(asked)
-        if self._login.introspection is not None:
-            self._spend(self._login.introspection.rate, "introspection", peer.id)
+        self._spend(settings.rate, "introspection", peer.id)
         token = (await read_form(request)).get("token")
-        body = msgspec.json.encode(INACTIVE if token is None else await self._introspection.answer(token))
+        said = INACTIVE if token is None else await self._introspection.answer(token)
+        note(request, peer.id, "active" if said["active"] else "not active")
+        body = msgspec.json.encode(said)
         fields = PRIVATE | self._askers.sign_answer(peer, asked, body)
         return web.Response(body=body, content_type="application/json", headers=fields)
 
     # ── notices ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def take_logout_token(self, request: web.Request) -> web.Response:
-        """Take a logout token of a platform (OIDC Back-Channel Logout §2.5); whatever is wrong with it is a 400."""
+        """Take a logout token of a platform (OIDC Back-Channel Logout §2.5); whatever is wrong with it is a 400.
+
+        Its use is noted after what it names has ended: one that could not be followed comes again, and counts. Two that
+        come at once both end the same.
+        """
         self._count(request)
         platform = self._platforms[self._login.notices.backchannel or ""]
         token = (await read_form(request)).get("logout_token", "")
@@ -117,7 +134,12 @@ class PeerDesk:
             claims = await platform.read_signed(token, LOGOUT_TYPES)
         except CredentialRejected as error:
             raise SignInMalformed(f"logout token: {error.detail}") from None
-        return await self._take(await read_logout_token(claims, platform.issuer, self._once, self._clock()))
+        notice, use = read_logout_token(claims, platform.issuer, self._clock())
+        if await self._store.read(use) is not None:
+            raise SignInMalformed("logout token: was here before")  # a 400 as all that is wrong with one (§2.8)
+        answer = await self._take(request, platform.name, notice)
+        await self._store.write(use, b"used", REMEMBERED)
+        return answer
 
     async def take_cas_request(self, request: web.Request) -> web.Response:
         """Take a CAS logout request. Nobody signs those, so only the platform's own addresses may send them."""
@@ -127,20 +149,20 @@ class PeerDesk:
             raise ChannelRejected("a CAS notice from an address that sends none")
         document = (await read_form(request)).get("logoutRequest", "")
         issuer = self._platforms[settings.platform].issuer
-        return await self._take(read_cas_request(document, issuer, self._clock()))
+        return await self._take(request, settings.platform, read_cas_request(document, issuer, self._clock()))
 
     async def take_signed_notice(self, request: web.Request) -> web.Response:
         """Take a JSON notice in a signed request."""
         self._count(request)
         asked = await _as_peer_request(request)
         peer = await self._signers.recognise(asked)
-        return await self._take(read_signed_notice(asked.body, peer.issuer, self._clock()))
+        return await self._take(request, peer.id, read_signed_notice(asked.body, peer.issuer, self._clock()))
 
     def _count(self, request: web.Request) -> None:
-        self._spend(self._login.notices.rate, "notices", _client(request))
+        self._spend(self._login.notices.rate, "notices", client_key(_client(request)))
 
-    async def _take(self, notice: Notice) -> web.Response:
-        await self._end(notice)
+    async def _take(self, request: web.Request, sender: str, notice: Notice) -> web.Response:
+        note(request, sender, f"ended {await self._end(notice)}")
         return web.Response(headers=PRIVATE)  # also where nobody was signed in: what was asked for holds
 
 

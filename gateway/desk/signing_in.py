@@ -11,10 +11,11 @@ from aiohttp import web
 from gateway.desk.addresses import HOME, callback_address, check_return, login_address
 from gateway.desk.arriving import Arriving
 from gateway.desk.browser import bind, find_session, new_binding, read_binding
-from gateway.desk.desk import DESK, Desk
+from gateway.desk.call import note
+from gateway.desk.desk import Desk, desk_of
 from gateway.desk.pages import page, see_other
 from gateway.desk.parameters import Parameters, read_form, read_query
-from gateway.errors import SignInMalformed
+from gateway.errors import CannotDecide, GatewayError, SignInMalformed
 from gateway.identity.logins import new_login
 from gateway.identity.storage import remember
 from gateway.model import Kind, Principal
@@ -38,14 +39,14 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 async def login(request: web.Request) -> web.Response:
-    """Send the browser to the platform; ask first where there are several."""
-    desk = request.app[DESK]
-    wish = read_wish(read_query(request), desk)
-    session = await find_session(request)
-    place = _choose(desk, wish, None if session is None else session.signed_in.sign_in.principal)
-    if place is None:
+    """Send the browser to the platform; with `choose` a page asks first where there are several."""
+    desk = desk_of(request)
+    asked = read_query(request)
+    wish = read_wish(asked, desk)
+    if "choose" in asked and len(desk.places()) > 1:
         return page("choice", places=ways_in(desk, wish))
-    name, kind = place
+    session = await find_session(request)
+    name, kind = _choose(desk, wish, None if session is None else session.signed_in.sign_in.principal)
     began = new_login(
         name,
         kind,
@@ -75,7 +76,7 @@ def ways_in(desk: Desk, wish: Wish) -> list[dict[str, str]]:
 
 async def begin(request: web.Request, response: web.Response, began: Login, return_to: str) -> None:
     """Note a login of this browser, and bind it to it by the answer's cookie."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     binding = read_binding(request) or new_binding()
     session = await find_session(request)
     replaced = None if session is None else session.id
@@ -105,8 +106,8 @@ def read_wish(asked: Parameters, desk: Desk) -> Wish:
     )
 
 
-def _choose(desk: Desk, wish: Wish, known: Principal | None) -> tuple[str, Kind] | None:
-    """The platform and as whom: as asked, or where the person signed in before, or the only one; None asks."""
+def _choose(desk: Desk, wish: Wish, known: Principal | None) -> tuple[str, Kind]:
+    """The platform and as whom: as asked, or where the person signed in before, or the first one."""
     places = desk.places()
     if wish.platform is not None or wish.kind is not None:
         fitting = [place for place in places if wish.platform in (None, place[0]) and wish.kind in (None, place[1])]
@@ -117,7 +118,7 @@ def _choose(desk: Desk, wish: Wish, known: Principal | None) -> tuple[str, Kind]
         return wish.platform, wish.kind  # whether it signs in such persons is the platform's to say
     if known is not None and known.verifier in dict(places):
         return known.verifier, known.kind
-    return places[0] if len(places) == 1 else None
+    return places[0]
 
 
 # ── back ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -128,16 +129,19 @@ async def callback(request: web.Request) -> web.Response:
 
     Everything after the state was found is done once, also when the browser sends this fifty times.
     """
-    desk = request.app[DESK]
+    desk = desk_of(request)
     platform = desk.platform(request.match_info["platform"])
     answer = await read_answer(request)
     try:
         arrival = await Arriving(desk, platform, answer, callback_address(request, platform.name)).finish(
             read_binding(request)
         )
-    except SignInMalformed as error:
-        desk.log.info("sign-in refused", platform=platform.name, outcome=error.code, reason=error.detail)
+    except GatewayError as error:
+        note(request, platform.name, "cannot tell" if isinstance(error, CannotDecide) else "rejected")
+        if isinstance(error, SignInMalformed):
+            desk.log.info("sign-in refused", platform=platform.name, outcome=error.code, reason=error.detail)
         raise
+    note(request, platform.name, "signed in", arrival.signed_in.principal)
     remember(request, arrival.id, arrival.signed_in)
     return see_other(arrival.return_to)
 

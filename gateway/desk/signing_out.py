@@ -6,12 +6,14 @@ from aiohttp import web
 from aiohttp_session import get_session
 
 from gateway.desk.addresses import public_address
-from gateway.desk.browser import Session, check_same_site, find_caller, find_session
-from gateway.desk.desk import DESK, Desk
+from gateway.desk.browser import Session, as_inbound, check_same_site, find_caller, find_session
+from gateway.desk.call import note
+from gateway.desk.desk import Desk, desk_of
 from gateway.desk.pages import data, page, see_other, wants_page
 from gateway.desk.parameters import read_fields
 from gateway.errors import VerifierUnavailable
 from gateway.identity.sessions import SignedIn
+from gateway.tokens.bearer import read_bearer
 
 _FORGET = '"cache", "storage"'
 """What the browser is to forget of this host (Clear-Site-Data): the next person at a kiosk finds nothing.
@@ -22,7 +24,7 @@ Not `cookies`: that reaches the whole registrable domain, where the platform sti
 
 async def ask(request: web.Request) -> web.Response:
     """The page with the button: a mere link, wherever it stands, signs nobody out."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     session = await find_session(request)
     if session is None:
         return page("signed_out", told=True, onward=None, was_signed_in=False)
@@ -32,30 +34,31 @@ async def ask(request: web.Request) -> web.Response:
 
 async def sign_out(request: web.Request) -> web.Response:
     """End the session here and on every worker, then tell the platform, directly or through the browser."""
-    desk = request.app[DESK]
+    desk = desk_of(request)
     caller = await find_caller(request)
     if caller is None:
         return _answer(request, desk, told=True, onward=None, was_signed_in=False)
     fields = await read_fields(request) if request.can_read_body else {}
     check_same_site(request, caller.session, fields)
-    if caller.session is None:  # what the platform would have to be told is not known by a token
-        await desk.sessions.end_handle(caller.principal.token_id or "")
-        told = caller.principal.verifier not in desk.platforms
-        desk.log.info("signed out", platform=caller.principal.verifier, handle=caller.principal.token_id)
-        return _answer(request, desk, told=told, onward=None, was_signed_in=True)
-    return await _end(request, desk, caller.session)
-
-
-async def _end(request: web.Request, desk: Desk, session: Session) -> web.Response:
-    await desk.sessions.end(session.id)
-    (await get_session(request)).invalidate()
-    signed_in = session.signed_in
+    signed_in = await _end(request, desk, caller.session)
+    if signed_in is None:  # somebody else ended it at the same moment, who tells the platform as well
+        return _answer(request, desk, told=True, onward=None, was_signed_in=True)
+    note(request, "session", "ended", signed_in.principal)
     told = await _tell(desk, signed_in)
-    name = signed_in.sign_in.principal.verifier
     outcome = "signed-out" if told else "platform-not-told"
+    name = signed_in.sign_in.principal.verifier
     desk.log.info("signed out", platform=name, outcome=outcome, handle=signed_in.handle)
     onward = _logout_address(request, desk, signed_in)
     return _answer(request, desk, told=told, onward=onward, was_signed_in=True)
+
+
+async def _end(request: web.Request, desk: Desk, session: Session | None) -> SignedIn | None:
+    """End the browser's session, or the one that the token of a client without cookies stands for."""
+    if session is None:
+        return await desk.sessions.end_token(read_bearer(as_inbound(request)) or "")
+    await desk.sessions.end(session.id)
+    (await get_session(request)).invalidate()
+    return session.signed_in
 
 
 async def _tell(desk: Desk, signed_in: SignedIn) -> bool:

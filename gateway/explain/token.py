@@ -12,12 +12,12 @@ import msgspec
 
 from gateway.building import PartBroken
 from gateway.configuration.parts import import_part, part_config
-from gateway.contracts import Sessions, Settings, Verifier
+from gateway.contracts import Settings, Verifier
 from gateway.crypto import CryptoProvider
-from gateway.errors import CannotDecide, CredentialRejected, StateUnavailable
+from gateway.errors import CannotDecide, CredentialRejected
 from gateway.explain.claims import IMPERSONAL, Moment, moments, shown_claims, shown_text
 from gateway.lending import Lent
-from gateway.model import Credential, Principal
+from gateway.model import Credential
 from gateway.settings import PartSettings, PolicySettings
 from gateway.tokens.bearer import SESSION_MARK, is_bearer_token
 from gateway.tokens.jose import (
@@ -55,34 +55,12 @@ def _made(lent: Lent, settings: PartSettings) -> AnyVerifier:
     try:
         part = import_part(settings.use)
         context = lent.context_of(settings.name)
-        if context.sessions is not None:
-            context = msgspec.structs.replace(context, sessions=_SessionsElsewhere(context.sessions))
         made = part(part_config(part, settings.config), context)
         if not isinstance(made, Verifier):
             raise TypeError("it is no Verifier")
     except Exception as error:
         raise PartBroken(Verifier, settings, error) from error
     return made
-
-
-class _SessionsElsewhere:
-    """Sessions as a command sees them: which tokens are sessions' it can tell, which of those live it cannot."""
-
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
-        self.cookie = sessions.cookie
-        self.remember = sessions.remember
-
-    async def find(self, token: str) -> Principal | None:
-        """See Sessions."""
-        try:
-            return await self._sessions.find(token)
-        except CredentialRejected:
-            raise StateUnavailable("only the running gateway knows which sessions live") from None
-
-    def request_token(self, session: str) -> str:
-        """See Sessions."""
-        return self._sessions.request_token(session)
 
 
 class Judge(msgspec.Struct, frozen=True):

@@ -1,1 +1,1 @@
-"""Unified identity: what has been withdrawn, and later login, sessions and single logout."""
+"""Unified identity without HTTP: logins under way, sessions, notices, the routed question, what was withdrawn."""

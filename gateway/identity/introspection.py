@@ -1,7 +1,7 @@
 """The routed question, answered (RFC 7662): is this token, whose session lives here, still good?
 
 The province asks on behalf of another department. The answer comes out of our own sessions and nowhere else: a routed
-question is never passed on, so no loop can form. desk/telling.py is where it arrives.
+question is never passed on, so no loop can form. desk/peers.py is where it arrives.
 """
 
 from collections.abc import Callable

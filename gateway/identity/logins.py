@@ -40,19 +40,19 @@ class Pending(msgspec.Struct, frozen=True):
         return_to: where the visitor wanted to go, already checked.
         browser: digest of the secret that the browser's login cookie holds.
         session: id of the browser's session when this began, which the new one replaces; None without.
-        account: a channel account to be linked to whoever signs in; None for none.
-        form: id of a kept form that goes on afterwards; None for none.
     """
 
     login: Login
     return_to: str
     browser: bytes
     session: str | None = None
-    account: ChannelAccount | None = None
-    form: str | None = None
 
     def __repr__(self) -> str:
         return f"Pending({self.login!r}, return_to={self.return_to!r})"
+
+
+Sender = tuple[str, Kind, str, str | None]
+"""Who sent a form: issuer, kind, subject, and who acts where that is a unit."""
 
 
 class KeptForm(msgspec.Struct, frozen=True):
@@ -62,18 +62,23 @@ class KeptForm(msgspec.Struct, frozen=True):
         path: of the item, as it arrived.
         query: likewise, without `?`.
         body: application/x-www-form-urlencoded; the `csrf_token` in it is of a session that ends with the login.
-        issuer: whose person sent it; nobody else is offered it again.
-        subject: the person or unit.
+        sender: in whose session it was sent; nobody else is offered it again.
     """
 
     path: str
     query: str
     body: bytes
-    issuer: str
-    subject: str
+    sender: Sender
 
     def __repr__(self) -> str:
         return f"KeptForm(path={self.path!r}, {len(self.body)} bytes)"
+
+
+class _KeptAccount(msgspec.Struct, frozen=True):
+    """A channel account that waits to be linked; `browser` is as in Pending, empty where any browser may link it."""
+
+    account: ChannelAccount
+    browser: bytes
 
 
 class _Outcome(NamedTuple):
@@ -133,8 +138,6 @@ class LoginTransactions:
         seconds: float,
         *,
         session: str | None = None,
-        account: ChannelAccount | None = None,
-        form: str | None = None,
     ) -> None:
         """Note a login before the browser is sent away.
 
@@ -144,10 +147,8 @@ class LoginTransactions:
             binding: the secret in this browser's login cookie (32 random bytes); several logins may share it.
             seconds: how long the visitor may take.
             session: see Pending.
-            account: see Pending.
-            form: see Pending.
         """
-        pending = Pending(login, return_to, _digest(binding), session, account, form)
+        pending = Pending(login, return_to, _digest(binding), session)
         lists = [_of_browser(pending.browser, login.platform)]
         await self._store.write(entry_of("login", login.state), pending, seconds, lists)
 
@@ -165,7 +166,7 @@ class LoginTransactions:
         they learn that the login is over. A caller that leaves stops nothing.
 
         Args:
-            state: what the platform brought back; None where it brings none back, and the browser alone tells.
+            state: what the platform brought back; None, where it never brings one, means the browser's latest login.
             binding: the secret in the browser's login cookie.
             platform: whose callback this is.
             answer: parameters of the callback.
@@ -182,26 +183,28 @@ class LoginTransactions:
         return await self._fly(_digest("callback", state or "", binding, platform, *said), once)
 
     async def exchange_once(
-        self, what: str, exchange: Callable[[], Awaitable[T]], *, caller: str = "", seconds: float = KEPT
+        self, what: str, exchange: Callable[[], Awaitable[T]], *, caller: str | None, seconds: float = KEPT
     ) -> T:
         """Exchange a ticket or code that no login of ours belongs to, once among all workers; else like `finish`.
 
         Args:
             what: the ticket or code, and whose it is.
             exchange: what is to be done once.
-            caller: tells one caller from another (address and browser): only the same one is given the outcome again.
+            caller: tells one caller from another: only the same one is given the outcome again. None tells nothing, so
+                nobody is.
             seconds: how long it is remembered; longer than it can hold.
 
         Raises:
-            SignInMalformed: it was exchanged before.
+            SignInMalformed: it was exchanged before, or somebody else is at it.
         """
+        known = secrets.token_urlsafe(32) if caller is None else caller
 
         async def once() -> T:
             if not await self._store.first_use(entry_of("ticket", what), seconds):
                 raise SignInMalformed("this ticket or code was used before")
             return await exchange()
 
-        return await self._fly(_digest("ticket", what, caller), once)
+        return await self._fly(_digest("ticket", what, known), once)
 
     async def stop(self) -> None:
         """Wait for the exchanges under way."""
@@ -284,13 +287,25 @@ class LoginTransactions:
         """The form, which is gone then; None when its time is over or it was taken."""
         return await self._store.take(entry_of("form", kept), KeptForm)
 
-    async def keep_account(self, account: ChannelAccount) -> str:
-        """Keep a channel account that somebody wants to be linked with, for `KEPT` seconds; gives an id for it."""
-        return await self._keep("account", account)
+    async def keep_account(self, account: ChannelAccount, binding: str | None = None) -> str:
+        """Keep a channel account that somebody wants to be linked with, for `KEPT` seconds; gives an id for it.
 
-    async def take_account(self, kept: str) -> ChannelAccount | None:
-        """The account, which is gone then; None when its time is over or it was taken."""
-        return await self._store.take(entry_of("account", kept), ChannelAccount)
+        Args:
+            account: its `secret` is not kept.
+            binding: the secret in the login cookie of the browser that brought it, which alone may link it then; None
+                where a client brought it that has no cookies.
+        """
+        browser = b"" if binding is None else _digest(binding)
+        return await self._keep("account", _KeptAccount(msgspec.structs.replace(account, secret=b""), browser))
+
+    async def take_account(self, kept: str, binding: str | None = None) -> ChannelAccount | None:
+        """The account, which is gone then; None when its time is over, it was taken, or another browser brought it."""
+        entry = entry_of("account", kept)
+        found = await self._store.read(entry, _KeptAccount)
+        if found is None or (found.browser and not hmac.compare_digest(found.browser, _digest(binding or ""))):
+            return None  # and stays for the browser that brought it
+        taken = await self._store.take(entry, _KeptAccount)
+        return None if taken is None else taken.account
 
     async def _keep(self, what: str, value: msgspec.Struct) -> str:
         kept = secrets.token_urlsafe(32)
@@ -299,7 +314,7 @@ class LoginTransactions:
 
 
 def _digest(*parts: str) -> bytes:
-    return hashlib.sha256(msgspec.msgpack.encode(parts)).digest()
+    return hashlib.sha256(msgspec.msgpack.encode([part.encode("utf-8", "surrogatepass") for part in parts])).digest()
 
 
 def _of_browser(browser: bytes, platform: str) -> tuple[str, str]:

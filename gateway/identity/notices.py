@@ -1,7 +1,7 @@
 """Notices that somebody has signed out elsewhere (统一登出), in three forms, read into one: whose, and what ends.
 
 OIDC Back-Channel Logout 1.0, the form of CAS Single Logout, and JSON in a signed request. Whoever takes one ends the
-sessions and withdraws what was given out; desk/telling.py is where they arrive.
+sessions and withdraws what was given out; desk/peers.py is where they arrive.
 """
 
 import hashlib
@@ -11,8 +11,7 @@ from xml.parsers import expat
 
 import msgspec
 
-from gateway.contracts import OnceStore
-from gateway.errors import Replayed, SignInMalformed
+from gateway.errors import SignInMalformed
 from gateway.tokens.claims import MalformedClaimsError, read_number, read_text
 
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
@@ -23,7 +22,11 @@ LONGEST_NOTICE = 16 << 10
 """Bytes of the body of a notice."""
 
 _AGE = 600.0
-"""Seconds that a logout token may be old, and its `exp` ahead: its `jti` is remembered for as long."""
+"""Seconds that a logout token may be old, and its `exp` ahead."""
+REMEMBERED = 2 * _AGE
+"""Seconds for which its `jti` is remembered: longer than it can hold."""
+CLOCKS = 60.0
+"""Seconds that a sender's clock may be from ours, and nothing is missed."""
 _PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
 _SESSION_INDEX = f"{_PROTOCOL} SessionIndex"
 _LOGOUT_REQUEST = f"{_PROTOCOL} LogoutRequest"
@@ -39,7 +42,7 @@ class Notice(msgspec.Struct, frozen=True):
         subject: everything that this person or unit was given until `at`.
         token_id: one token (`jti`).
         ticket: the login that was made with this ticket.
-        at: Unix seconds.
+        at: Unix seconds; for the subject alone, the rest has ended whenever it began.
     """
 
     issuer: str
@@ -50,19 +53,19 @@ class Notice(msgspec.Struct, frozen=True):
     ticket: str | None = None
 
 
-async def read_logout_token(claims: Mapping[str, Any], issuer: str, once: OnceStore, now: float) -> Notice:
+def read_logout_token(claims: Mapping[str, Any], issuer: str, now: float) -> tuple[Notice, bytes]:
     """Read the claims of a logout token whose signature, issuer and audience hold (OIDC Back-Channel Logout §2.6).
 
     Args:
         claims: of the token.
         issuer: of the platform that signed it.
-        once: remembers `jti`.
         now: Unix seconds.
+
+    Returns:
+        What has ended, and the key under which its use (`jti`) is noted for `REMEMBERED` seconds, once it has.
 
     Raises:
         SignInMalformed: a claim is missing, or there that must not be; or it is too old.
-        Replayed: its `jti` has been here.
-        StateUnavailable: nobody can say whether it was here.
     """
     try:
         issued, expires = read_number(claims, "iat"), read_number(claims, "exp")
@@ -79,11 +82,10 @@ async def read_logout_token(claims: Mapping[str, Any], issuer: str, once: OnceSt
     if not now - _AGE <= issued or expires > now + _AGE:
         raise SignInMalformed("logout token: too old, or holds for too long")
     use = hashlib.sha256(f"logout\n{issuer}\n{token_id}".encode()).digest()
-    if not await once.first_use(use, 2 * _AGE):
-        raise Replayed("the logout token was here before")
+    at = _until(issued, now)
     if session is not None:  # of this person, this one session; others of hers go on (§2.4)
-        return Notice(issuer, issued, session=session)
-    return Notice(issuer, issued, subject=subject)
+        return Notice(issuer, at, session=session), use
+    return Notice(issuer, at, subject=subject), use
 
 
 def read_cas_request(document: str, issuer: str, now: float) -> Notice:
@@ -183,4 +185,13 @@ def read_signed_notice(body: bytes, issuer: str, now: float) -> Notice:
         raise SignInMalformed(f"notice: {error}") from None
     if told.event != "logout" or not texts or not 0 < told.issued_at <= now + _AGE:
         raise SignInMalformed("notice: not of a logout, names nothing, or is dated in the future")
-    return Notice(issuer, min(told.issued_at, now), told.sid, told.sub, told.jti)
+    return Notice(issuer, _until(told.issued_at, now), told.sid, told.sub, told.jti)
+
+
+def _until(told: float, now: float) -> float:
+    """Up to when a notice of this time ends what a subject was given.
+
+    Sessions have times of our clock. The sender's may be behind it, and tell whole seconds: what began up to CLOCKS
+    later ends as well. It may be ahead, as are the times in its tokens: then its own word counts, for CLOCKS at most.
+    """
+    return min(now, told + CLOCKS) if told <= now else min(told, now + CLOCKS)

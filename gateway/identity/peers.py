@@ -18,12 +18,11 @@ import msgspec
 from gateway.contracts import PartContext
 from gateway.errors import ChannelRejected
 from gateway.signatures.freshness import Freshness
-from gateway.signatures.keys import SHARED, SignatureKey, read_signature_key
+from gateway.signatures.keys import SignatureKey, read_signature_key, sign_message
 from gateway.tokens.signed_requests import (
     RepeatedParameterError,
     canonical_answer,
     canonical_request,
-    sign_with_secret,
     sort_query,
 )
 
@@ -97,6 +96,7 @@ class Peers:
             for key in self._keys.values()
             if key.method != "basic"
         }
+        self._crypto = context.crypto
         self._freshness = Freshness(context, WINDOW)
 
     async def recognise(self, request: PeerRequest) -> PeerKey:
@@ -112,11 +112,11 @@ class Peers:
 
     def sign_answer(self, peer: PeerKey, request: PeerRequest, body: bytes) -> dict[str, str]:
         """Header fields that prove to the peer who answers; none where it did not sign itself."""
-        if peer.method not in SHARED:
+        if peer.method == "basic" or peer.method == "sm2":
             return {}
         nonce, timestamp = (request.fields[name].encode("latin-1") for name in ("x-nonce", "x-timestamp"))
         signed = canonical_answer(nonce, timestamp, body)
-        return {"x-signature": sign_with_secret(peer.method, peer.secret.encode(), signed)}
+        return {"x-signature": sign_message(peer.method, peer.secret, signed, self._crypto).hex()}
 
     def _recognise_basic(self, authorization: str) -> PeerKey:
         scheme, _, encoded = authorization.partition(" ")

@@ -6,7 +6,7 @@ chain.py asks it; a feed (gateway/state/feed.py) fills it. Each entry lives as l
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Literal, Protocol
 
 from gateway.errors import StateUnavailable
 from gateway.expiry import Expiry
@@ -17,6 +17,27 @@ Key = tuple[Kind, str, str | None]
 
 MOST = 500_000
 """Entries at most; about 400 bytes each."""
+
+
+class Withdraw(Protocol):
+    """Tells every worker and instance what no longer counts: `withdraw` of gateway.state.feed.Feed."""
+
+    async def __call__(
+        self,
+        *,
+        session: str | None = None,
+        token_id: str | None = None,
+        subject: str | None = None,
+        issuer: str | None = None,
+        at: float | None = None,
+        until: float | None = None,
+    ) -> None:
+        """Withdraw a `sid`, `jti` or `sub`; nothing of it can hold after `until`, a day when missing.
+
+        Raises:
+            StateUnavailable: nobody could be told.
+        """
+        ...
 
 
 class Revocations:

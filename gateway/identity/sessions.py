@@ -22,14 +22,13 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
 
 from gateway.contracts import Store
 from gateway.errors import CredentialRejected, StateUnavailable
-from gateway.identity.revocations import Revocations
+from gateway.identity.revocations import Revocations, Withdraw
 from gateway.identity.sealed_store import Listing, SealedStore, entry_of
 from gateway.model import Principal
 from gateway.signin import ChannelAccount, SignIn
@@ -41,6 +40,10 @@ _ID = re.compile(r"[A-Za-z0-9_-]{43}")
 _TOUCHES_PER_IDLE = 20
 _TOUCH = 60.0
 """Seconds between two notes that a session was used, at most; and at most a twentieth of the idle time."""
+_REMEMBERED = 60.0
+"""Seconds that the verdict on a session, or on an own token, is remembered at most, whichever verifier gave it."""
+_UNDER_WAY = 60.0
+"""Seconds more for requests that were under way when a session ended, and for the clocks of other instances."""
 _EVERY: Listing = ("", "")
 """The list of all sessions."""
 
@@ -67,27 +70,6 @@ class SignedIn(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"SignedIn(handle={self.handle!r}, began_at={self.began_at!r})"
-
-
-class Withdraw(Protocol):
-    """Tells every worker and instance what no longer counts: `withdraw` of gateway.state.feed.Feed."""
-
-    async def __call__(
-        self,
-        *,
-        session: str | None = None,
-        token_id: str | None = None,
-        subject: str | None = None,
-        issuer: str | None = None,
-        at: float | None = None,
-        until: float | None = None,
-    ) -> None:
-        """Withdraw a `sid`, `jti` or `sub`; nothing of it can hold after `until`, a day when missing.
-
-        Raises:
-            StateUnavailable: nobody could be told.
-        """
-        ...
 
 
 class _Issued(msgspec.Struct, frozen=True):
@@ -171,7 +153,11 @@ class SignInSessions:
         known = await self.open(session)
         if known is None:
             raise CredentialRejected("the session has ended")
-        return await self._keep(known.sign_in, principal, known.began_at, known.account, session)
+        changed, now = await self._keep(known.sign_in, principal, known.began_at, known.account, None)
+        if not await self._retire(entry_of("session", session), _REMEMBERED):
+            await self._store.drop(entry_of("session", changed))  # it was ended, or changed, meanwhile: it stays so
+            raise CredentialRejected("the session has ended")
+        return changed, now
 
     async def end(self, session: str) -> SignedIn | None:
         """End the session, and others of the same province's session; None when it had ended before.
@@ -179,16 +165,17 @@ class SignInSessions:
         What rests on the province's session otherwise (its own tokens) ends with the notice that the province sends: if
         it could not be told, its session goes on, and somebody who comes back with it must not be turned away.
         """
-        entry = entry_of("session", session)
-        known = await self._read(entry)
-        if known is None:
-            return None
-        who = known.principal
-        ended = await self._retire(entry)
-        for other, found in await self._listed("sid", who.session or known.handle):
-            if found.principal.issuer == who.issuer:
-                await self._retire(other)
-        return known if ended else None  # of two that end it at once, one has ended it
+        return await self._end(entry_of("session", session))
+
+    async def end_token(self, token: str) -> SignedIn | None:
+        """End the session that an own token stands for, as `end` does, for clients that have no cookie.
+
+        Returns:
+            The session, whose platform is then to be told, as after `end`; None for every other token, and when it had
+            ended before.
+        """
+        issued = await self._issued(token)
+        return None if issued is None else await self._end(issued.session)
 
     def request_token(self, session: str) -> str:
         """The synchronizer token of a session, which unsafe requests have to carry.
@@ -215,7 +202,8 @@ class SignInSessions:
             subject: ends the sessions of this person or unit, also those in which she acts for another.
             sid: the province's session.
             ticket: what the login was made with.
-            at: Unix seconds; sessions that began later stay. None: now.
+            at: Unix seconds; the subject's sessions that began later stay. None: now. What `sid` and `ticket` name has
+                ended whenever it began.
 
         Returns:
             How many were open.
@@ -226,13 +214,13 @@ class SignInSessions:
         ended = 0
         for field, value in (("subject", subject), ("sid", sid), ("ticket", ticket)):
             for entry, known in [] if value is None else await self._listed(field, value):
-                if known.began_at <= at and issuer in (None, known.principal.issuer):
-                    ended += await self._retire(entry)
+                if issuer in (None, known.principal.issuer) and (field != "subject" or known.began_at <= at):
+                    ended += await self._retire(entry, self._idle)
         return ended
 
     async def end_handle(self, handle: str) -> int:
         """End the session with this public name; 0 when there is none."""
-        return sum([await self._retire(entry) for entry, _ in await self._listed("handle", handle)])
+        return sum([await self._retire(entry, self._idle) for entry, _ in await self._listed("handle", handle)])
 
     async def listing(self, subject: str | None = None, most: int = 1000) -> tuple[list[SignedIn], int]:
         """Open sessions, those of one person or unit when it is named, the latest uses first.
@@ -289,19 +277,20 @@ class SignInSessions:
 
     async def introspect(self, token: str) -> Principal | None:
         """Whose session an own token stands for; None for every other token, and when it has ended. No use of it."""
-        return await self._find_issued(token, use=False) if token.endswith(self._suffix) else None
+        return await self._find_issued(token, use=False)
 
     async def _find_issued(self, token: str, *, use: bool) -> Principal | None:
-        if _ID.fullmatch(token.removesuffix(self._suffix)) is None:
-            return None
-        entry = entry_of("token", token)
-        issued = await self._store.read(entry, _Issued)
-        if issued is None or issued.until <= self._clock():
-            return None
-        known = await self._open(issued.session, use=use)
-        if known is None:
+        issued = await self._issued(token)
+        known = None if issued is None else await self._open(issued.session, use=use)
+        if issued is None or known is None:
             return None
         return replace(known.principal, expires_at=min(known.principal.expires_at, issued.until))
+
+    async def _issued(self, token: str) -> _Issued | None:
+        if not token.endswith(self._suffix) or _ID.fullmatch(token.removesuffix(self._suffix)) is None:
+            return None
+        issued = await self._store.read(entry_of("token", token), _Issued)
+        return None if issued is None or issued.until <= self._clock() else issued
 
     # ── entries ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -322,7 +311,7 @@ class SignInSessions:
         known = self._dated(SignedIn(sign_in, principal, began_at, now, handle, account))
         await self._store.write(entry, known, known.principal.expires_at - now, _lists(known))
         if replaces is not None and _ID.fullmatch(replaces):
-            await self._retire(entry_of("session", replaces))
+            await self._retire(entry_of("session", replaces), _REMEMBERED)
         return session, known
 
     async def _open(self, entry: bytes, *, use: bool = True) -> SignedIn | None:
@@ -342,10 +331,28 @@ class SignInSessions:
             return known  # it holds as it was read; the next use is noted instead
         return touched if there else None
 
-    async def _retire(self, entry: bytes) -> bool:
-        """Tell everybody, then drop it: whoever remembers the session forgets it, and nobody finds it again."""
+    async def _end(self, entry: bytes) -> SignedIn | None:
+        known = await self._read(entry)
+        if known is None:
+            return None
+        who = known.principal
+        for other, found in await self._listed("sid", who.session or known.handle):
+            if other != entry and found.principal.issuer == who.issuer:
+                await self._retire(other, self._idle)
+        ended = await self._retire(entry, self._idle)  # the last one: where the store goes away, asking again goes on
+        return known if ended else None  # of two that end it at once, one has ended it
+
+    async def _retire(self, entry: bytes, denied: float) -> bool:
+        """Tell everybody, then drop it: whoever remembers the session forgets it, and nobody finds it again.
+
+        Args:
+            entry: the session's.
+            denied: seconds that the deny set, which has room for so many, denies it at least. An ended one for `idle`,
+                so that it stays ended where a fail-over brings the entry back; one that goes on under a new id, which
+                takes no more than a click, for as long as a worker may remember it.
+        """
         at = self._clock()
-        await self._withdraw(token_id=_handle(entry), at=at, until=at + self._absolute)
+        await self._withdraw(token_id=_handle(entry), at=at, until=at + denied + _UNDER_WAY)
         return await self._store.drop(entry)
 
     async def _listed(self, field: str, value: str) -> list[tuple[bytes, SignedIn]]:

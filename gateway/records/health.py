@@ -33,7 +33,8 @@ def _breakers(said: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def clock_offsets(said: dict[str, Any]) -> Readings:
     """Seconds that each peer's clock is ahead of ours, as its last good message or answer told."""
-    offsets = [(name, status.get("clock_offsets", {})) for name, status in said["parts"].items()]
+    everybody = [*said["parts"].items(), *said["systems"].items()]  # the desk is asked by peers of its own
+    offsets = [(name, status.get("clock_offsets", {})) for name, status in everybody]
     return {(name, peer): float(offset) for name, peers in offsets for peer, offset in peers.items()}
 
 

@@ -24,6 +24,7 @@ MOST_SERIES = 20_000
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _NONE = "none"
 _OTHER = "other"
+_VERIFY, _FORWARD = Stage.VERIFY, Stage.FORWARD  # looking up a member costs as much as a count
 
 Labels = tuple[str, ...]
 Readings = Mapping[Labels, float]
@@ -48,7 +49,7 @@ class Family(msgspec.Struct, frozen=True):
     kind: Literal["counter", "gauge", "histogram"]
     help: str
     labels: Labels = ()
-    merge: Literal["sum", "max", "widest"] = "sum"
+    merge: Literal["sum", "max", "min", "widest"] = "sum"
     fed: bool = False
 
 
@@ -84,6 +85,14 @@ FAMILIES = (
     Family(
         "tongguan_clock_offset_seconds", "gauge", "How far a peer's clock is ahead of ours; the widest of all workers.",
         ("part", "peer"), merge="widest", fed=True,
+    ),
+    Family(
+        "tongguan_deny_set_entries", "gauge", "Withdrawals in the deny set; the most of all workers.",
+        merge="max", fed=True,
+    ),
+    Family(
+        "tongguan_deny_set_current", "gauge", "1 when every worker knows all that was withdrawn; else nobody passes.",
+        merge="min", fed=True,
     ),
     Family("tongguan_ferry_depth", "gauge", "Messages that wait for the gatekeeper's answer.", ("system",), fed=True),
     Family(
@@ -160,9 +169,9 @@ class Metrics:
         if exchange.code is not None:
             self._add(self._refusals, (exchange.code,), 1)
         if exchange.principal is not None:
-            self._time(self._verify, (exchange.principal.verifier,), seconds.get(Stage.VERIFY, 0.0))
-        if Stage.FORWARD in seconds:
-            self._time(self._forward, by_system, seconds[Stage.FORWARD])
+            self._time(self._verify, (exchange.principal.verifier,), seconds.get(_VERIFY, 0.0))
+        if _FORWARD in seconds:
+            self._time(self._forward, by_system, seconds[_FORWARD])
             self._forwarded(by_system, exchange)
 
     def _forwarded(self, by_system: Labels, exchange: Exchange) -> None:
@@ -253,4 +262,6 @@ def _merged(family: Family, one: Any, other: Any) -> Any:
         return [a + b for a, b in zip(one, other, strict=True)]
     if family.merge == "widest":
         return max(one, other, key=abs)
+    if family.merge == "min":
+        return min(one, other)
     return max(one, other) if family.merge == "max" else one + other

@@ -30,6 +30,8 @@ _AGAIN = 0.2
 """Seconds from the loss of the connection to the next attempt."""
 _TRIM = 60.0
 """Seconds between two times that one follower takes out what concerns nothing any more."""
+_SETTLED = 1800.0
+"""Seconds after which it is looked whether an entry still concerns anything; that of an ended session does not."""
 _TURN = 2.0
 """Seconds that one follower has for writing down what Redis lost, before another looks whether it did."""
 _PAGE = 1000
@@ -76,6 +78,7 @@ class RedisFeed:
         self._known_marker = b""
         self._look_again = float("inf")
         self._trim_at = 0.0
+        self._looked_at = b"0-0"
         self._first_try = asyncio.Event()
         self._silent = False
         self._following: asyncio.Task[None] | None = None
@@ -123,7 +126,7 @@ class RedisFeed:
         while True:
             try:
                 await self._listen()
-            except (*WENT_WRONG, StateUnavailable) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: closed while nothing is heard, and on again
                 self._tell_silent(error)
             self._first_try.set()
             await asyncio.sleep(_AGAIN)
@@ -230,26 +233,46 @@ class RedisFeed:
                 del self._unsent[_key(one)]
 
     async def _trim(self, connection: AbstractConnection) -> None:
-        """Take out what is older than any token, by the server's own clock, which the entries are numbered by."""
+        """Take out what concerns nothing any more, a page at a time, by the server's clock, which numbers the entries.
+
+        So the stream grows with what still holds, not with every session that ended in a day.
+        """
         if self._monotonic() < self._trim_at:
             return
-        self._trim_at = self._monotonic() + _TRIM
         async with asyncio.timeout(FRESH):
             (now,) = await exchange(connection, (b"TIME",))
-            oldest = int((int(now[0]) - LONGEST_LIFE) * 1000)
-            await exchange(connection, (b"XTRIM", self._stream, b"MINID", b"~", oldest))
+            oldest, settled = (int((int(now[0]) - age) * 1000) for age in (LONGEST_LIFE, _SETTLED))
+            _, page = await exchange(
+                connection,
+                (b"XTRIM", self._stream, b"MINID", b"~", oldest),
+                (b"XRANGE", self._stream, b"(" + self._looked_at, settled, b"COUNT", _PAGE),
+            )
+            if over := [number for number, fields in page if _is_over(fields, int(now[0]))]:
+                await exchange(connection, (b"XDEL", self._stream, *over))
+        if page:
+            self._looked_at = page[-1][0]
+        self._trim_at = self._monotonic() + (_TRIM if len(page) < _PAGE else 0.0)
 
     # ── saying so ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _tell_silent(self, error: BaseException) -> None:
         if not self._silent:
             self._silent = True
-            self._log.error("withdrawals are not heard of", error=f"{type(error).__name__}: {error}")
+            expected = isinstance(error, (*WENT_WRONG, StateUnavailable))
+            told = f"{type(error).__name__}: {error}"
+            self._log.error("withdrawals are not heard of", error=told, exc_info=None if expected else error)
 
     def _tell_heard(self) -> None:
         if self._silent:
             self._silent = False
             self._log.info("withdrawals are heard of again")
+
+
+def _is_over(fields: list[Any], now: float) -> bool:
+    try:
+        return _decode(fields[1]).until <= now
+    except (msgspec.DecodeError, IndexError, TypeError):  # told when it was heard
+        return True
 
 
 def _key(one: Withdrawal) -> Key:

@@ -9,7 +9,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.errors import StateUnavailable
 from gateway.state.redis_dial import Command
@@ -53,6 +53,7 @@ class RedisRates:
         counts: this worker's.
         workers: of this instance; there are at least so many, whatever Redis says.
         clock: wall clock, Unix seconds.
+        log: the application log.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class RedisRates:
         counts: Counts,
         workers: int,
         clock: Callable[[], float] = time.time,
+        *,
+        log: Any,
     ) -> None:
         self._link = link
         self._counter = f"{prefix}rate:".encode()
@@ -69,6 +72,8 @@ class RedisRates:
         self._counts = counts
         self._least = self._workers = workers
         self._clock = clock
+        self._log = log
+        self._broken = False
         self._me = secrets.token_bytes(8)
         self._telling: asyncio.Task[None] | None = None
 
@@ -102,7 +107,18 @@ class RedisRates:
     async def _keep_telling(self) -> None:
         while True:
             await asyncio.sleep(TELL)
-            await self.reconcile()
+            try:
+                await self.reconcile()
+            except Exception as exc:  # noqa: BLE001 - whatever it is: each allows its share meanwhile, and on again
+                self._counts.divide(self._workers)
+                self._tell_broken(exc)
+            else:
+                self._broken = False
+
+    def _tell_broken(self, error: Exception) -> None:
+        if not self._broken:
+            self._broken = True
+            self._log.error("rates are not told to other workers", exc_info=error)
 
     async def _say_present(self) -> None:
         """Be counted, count the others, and find out whether Redis is there, also when there is nothing to tell."""

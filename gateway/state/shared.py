@@ -45,7 +45,9 @@ class SharedState:
         self._link = RedisLink(settings, marker.greet, log, monotonic)
         self.store = RedisStore(self._link, marker, settings.prefix, clock)
         self.feed = RedisFeed(self._link, marker, settings.prefix, deny_set, clock=clock, monotonic=monotonic, log=log)
-        self._rates = None if counts is None else RedisRates(self._link, settings.prefix, counts, workers, clock)
+        self._rates = None
+        if counts is not None:
+            self._rates = RedisRates(self._link, settings.prefix, counts, workers, clock, log=log)
 
     async def start(self) -> None:
         """Learn what was withdrawn, and follow; a Redis that is away is waited for in the background."""

@@ -132,6 +132,14 @@ def test_revoke_sends_what_is_revoked_and_nothing_else(run, gateway):
     assert gateway.asked == [("POST /revocations", {"sid": "session-1", "sub": "someone"})]
 
 
+def test_revoke_says_whose_it_is_where_that_was_named(run, gateway):
+    gateway.answers["POST /revocations"] = 200, {"ok": True, "workers": 2}
+
+    assert run("revoke", "--sub", "someone", "--iss", "https://id.example").exit_code == 0
+    assert gateway.asked == [("POST /revocations", {"sub": "someone", "iss": "https://id.example"})]
+    assert run("revoke", "--iss", "https://id.example").exit_code == 2
+
+
 def test_a_revocation_that_did_not_reach_everybody_exits_1(run, gateway):
     gateway.answers["POST /revocations"] = 503, {"detail": "not every worker has done it; ask again"}
 

@@ -18,6 +18,7 @@ def world(tmp_path: Path, identity: str, monkeypatch: pytest.MonkeyPatch) -> Wor
     monkeypatch.setenv("TEST_PSEUDONYM_KEY", "p" * 16)
     monkeypatch.setenv("TEST_FERRY_KEY", "f" * 32)
     monkeypatch.setenv("TEST_SHORT_KEY", "s" * 31)
+    monkeypatch.setenv("TEST_LONG_KEY", "l" * 32)
     return World(tmp_path, identity)
 
 

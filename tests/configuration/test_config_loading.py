@@ -126,3 +126,13 @@ def test_a_configuration_can_be_named_relative_to_here(world, monkeypatch):
     monkeypatch.chdir(world.folder)
 
     assert load(Path("gateway.yaml")).revision == world.load().revision
+
+
+@pytest.mark.parametrize(
+    ("scheme", "cookie"), [("https", "__Host-sid"), ("https", "__Host-sid-medical"), ("http", "sid")]
+)
+def test_a_session_cookie_that_no_other_host_can_set_is_taken_and_any_where_there_is_no_tls(world, scheme, cookie):
+    sessions = f"sessions: {{keys: [{{$env: TEST_LONG_KEY}}], node: hrss, cookie: {cookie}, idle: 61s, remember: 60s}}"
+    world.edit("gateway.yaml", "workers: 1", f"scheme: {scheme}\n{sessions}")
+
+    assert world.load().settings.sessions.cookie == cookie

@@ -10,8 +10,10 @@ from pydantic import Field
 
 from gateway.contracts import PartContext, Settings
 from gateway.desk.application import make_desk
+from gateway.desk.call import Call
 from gateway.desk.desk import Desk
 from gateway.errors import GatewayError, SignInMalformed, SignInRefused
+from gateway.exchange import Exchange
 from gateway.identity.logins import LoginTransactions
 from gateway.model import Credential, Kind, Principal
 from gateway.signin import ChannelAccount, Login, Platform, Profile, SignIn, SignInChannel, Unit
@@ -44,6 +46,7 @@ class FakePlatform(Platform[LevelSettings]):
         self._kinds = kinds
         self._logout = logout
         self.level = "3"
+        self.says: Kind | None = None
         self.subject = "u-1"
         self.sid: str | None = "province-sid-1"
         self.age = 0.0
@@ -72,7 +75,7 @@ class FakePlatform(Platform[LevelSettings]):
             raise self.error
         if not answer.get("ticket", "").startswith("ST-"):
             raise SignInRefused("no such ticket")
-        return self.sign_in(login.kind)
+        return self.sign_in(self.says or login.kind)
 
     def sign_in(self, kind: Kind = Kind.NATURAL) -> SignIn:
         """What it says of its one person, or of her unit."""
@@ -105,6 +108,12 @@ class FakePlatform(Platform[LevelSettings]):
 
     async def verify(self, credential: Credential) -> Principal | None:
         return None
+
+
+class StatelessPlatform(FakePlatform):
+    """Another one, that can be given no state to bring back."""
+
+    brings_state = False
 
 
 class FakeChannel(SignInChannel[Settings]):
@@ -155,14 +164,14 @@ class Log:
 class World:
     """A desk and everything around it."""
 
-    def __init__(self, links=None, devices=None, telling: float = 3.0, **login) -> None:
+    def __init__(self, platform=FakePlatform, links=None, devices=None, telling: float = 3.0, **login) -> None:
         self.house = House()
         self.clock = self.house.clock
-        self.province = FakePlatform("province", self.clock, kinds=(Kind.NATURAL, Kind.LEGAL))
+        self.province = platform("province", self.clock, kinds=(Kind.NATURAL, Kind.LEGAL))
         self.units = FakePlatform("units", self.clock, kinds=(Kind.LEGAL,), logout=False)
         self.wechat = FakeChannel()
         self.log = Log()
-        self.refusals: list[GatewayError] = []
+        self.calls: list[Call] = []
         self.login = LoginSettings.model_validate({"natural": "province", "channels": ["wechat"]} | login)
         self.logins = LoginTransactions(self.house.store, self.house.settings, lambda: self.clock.mono)
         self.desk = Desk(
@@ -178,7 +187,20 @@ class World:
             devices=devices,
             telling=telling,
         )
-        self.application = make_desk(self.desk, lambda _, error: self.refusals.append(error))
+        self.application = make_desk(self.desk, self._call)
+
+    def _call(self, request_id: str) -> Call:
+        self.calls.append(Call(Exchange(request_id, 0.0, "192.0.2.1")))
+        return self.calls[-1]
+
+    @property
+    def refusals(self) -> list[GatewayError]:
+        """All refusals so far."""
+        return [call.refusal for call in self.calls if call.refusal is not None]
+
+    def noted(self) -> list[tuple[str, str]]:
+        """What the record of the last request says that parts said."""
+        return self.calls[-1].account.verdicts
 
     def codes(self) -> list[str]:
         """Codes of all refusals so far."""

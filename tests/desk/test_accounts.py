@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import b64encode
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,14 +17,19 @@ PLAIN = {"X-Forwarded-Host": HOST, "X-Forwarded-Proto": "https"}
 async def world(tmp_path):
     ledger = open_ledger("sqlite:///ledger.db", tmp_path)
     await ledger.start()
-    yield World(ledger.links, ledger.devices)
+    yield World(links=ledger.links, devices=ledger.devices)
     await ledger.close()
 
 
-async def hand_over(world, client, code: str = "code-1"):
+async def hand_over(world, client, code: str = "code-1", **headers):
     """What a mini-program does with its login code."""
-    response = await client.post("/sso/channels/wechat", json={"code": code}, headers=PLAIN)
+    response = await client.post("/sso/channels/wechat", json={"code": code}, headers=PLAIN | headers)
     return response.status, await response.json() if response.status == 200 else await response.text()
+
+
+def wanted_link(way: str) -> str:
+    """The id of the kept account, of the address where it is linked."""
+    return urlsplit(parse_qs(urlsplit(way).query)["return_to"][0]).path.rpartition("/")[2]
 
 
 async def confirm(browser, address: str):
@@ -56,6 +61,19 @@ async def test_a_code_is_exchanged_once_however_many_bring_it(world, client):
     answers = await asyncio.gather(*(hand_over(world, client) for _ in range(20)))
     assert set(answers) == {(409, "link-missing")}
     assert world.wechat.codes == ["code-1"]
+
+
+@pytest.mark.parametrize(
+    "stranger", [{"X-Forwarded-For": "198.51.100.9"}, {"User-Agent": "curl/8"}, {"Cookie": f"__Host-login={'A' * 43}"}]
+)
+async def test_a_stranger_who_repeats_a_code_is_not_given_its_token(world, client, browser, stranger):
+    """Only the same client is: a code may have been seen by others on its way."""
+    await hand_over(world, client)
+    await confirm(browser, world.refusals[0].way)
+    own = {"X-Forwarded-For": "192.0.2.7", "User-Agent": "MicroMessenger"}
+    first = await hand_over(world, client, "code-1.2", **own)
+    assert (await hand_over(world, client, "code-1.2", **own))[1]["access_token"] == first[1]["access_token"]
+    assert await hand_over(world, client, "code-1.2", **own | stranger) == (400, "sign-in-malformed")
 
 
 async def test_a_code_that_the_channel_refuses_is_401(world, client):
@@ -128,6 +146,22 @@ async def test_h5_signs_in_whoever_is_linked(world, browser):
     assert (await browser.state())["assurance"] == 1
 
 
+async def test_what_h5_brought_is_linked_in_the_browser_that_brought_it(world, client, browser):
+    """An attacker who sends the address of his own account on gets it linked to nobody."""
+    asked = (await browser.get("/sso/channels/wechat/login?return_to=/x")).asked()
+    query = urlencode({"state": asked["state"], "code": "code-1"})
+    address = (await browser.get(f"/sso/channels/wechat/callback?{query}")).location
+    assert (await confirm(Browser(client), address)).status == 400
+    assert (await confirm(browser, address)).status == 303
+
+
+async def test_the_key_of_a_login_is_not_kept_while_its_account_waits_for_a_link(world, client):
+    await hand_over(world, client)
+    kept = wanted_link(world.refusals[0].way)
+    account = await world.logins.take_account(kept)
+    assert (account.id, account.secret) == ("openid-1", b"")
+
+
 async def test_h5_s_callback_belongs_to_the_browser_that_began(world, client, browser):
     asked = (await browser.get("/sso/channels/wechat/login")).asked()
     victim = Browser(client)
@@ -148,6 +182,7 @@ async def test_encrypted_data_is_opened_with_the_key_of_its_own_login(client):
     response = await ask("good", "code-1")
     assert (response.status, await response.json()) == (200, {"phone": "138 of openid-1"})
     assert (await ask("bad", "code-2")).status == 401
+    assert (await ask("other", "code-1")).status == 400, "what a code opened is no answer to another question"
 
 
 async def test_the_owner_sees_and_ends_her_links(world, client, browser):

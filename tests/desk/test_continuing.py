@@ -1,7 +1,10 @@
 """The way to the login and back: which errors show it, to whom, and what becomes of a form that was on its way."""
 
+import re
+from html import unescape
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import msgspec
 import pytest
 from desk_world import FORM, HOST, HTML, ORIGIN, Browser
 
@@ -143,8 +146,12 @@ async def test_where_nobody_may_come_back_to_nobody_is_sent_from(world):
 FIELDS = [("name", "张三 & Söhne"), ("note", 'line 1\r\n"line" <2>'), ("item", "1"), ("item", "2"), ("empty", "")]
 
 
-def sent(fields=FIELDS, **changed) -> Exchange:
-    return asked("POST", "/apply", "v=1", SESSION, urlencode(fields).encode(), **changed)
+WEAK = Principal("https://id.province.example", "u-1", Kind.NATURAL, 2, 9e9)
+
+
+def sent(fields=FIELDS, principal: Principal | None = WEAK, credential=SESSION, **changed) -> Exchange:
+    body = urlencode(fields).encode()
+    return asked("POST", "/apply", "v=1", credential, body, principal, **changed)
 
 
 STEP_UP = StepUpRequired("weak", acr_values="4")
@@ -195,13 +202,66 @@ async def test_a_kept_form_is_offered_to_nobody_else(world, guide, browser, clie
     assert "张三" not in page.text
 
 
-async def test_a_kept_form_of_whom_nobody_knew_yet_asks_for_a_login(guide, browser):
-    location = await guide.guide(CredentialRejected("ended"), sent())
+async def test_another_operator_of_the_same_unit_is_somebody_else(world, guide, browser):
+    """Two people act for one unit; what one of them filled in is not sent by the other."""
+    await browser.sign_in()
+    token = (await browser.state())["csrf_token"]
+    await browser.post("/sso/identity", {"unit": "unit-1", "csrf_token": token})
+    her = await signed_in_principal(world, browser)
+    assert (her.subject, her.operator) == ("unit-1", "u-1")
+    offered = []
+    for operator in ("u-2", "u-1"):
+        location = await guide.guide(STEP_UP, sent(principal=msgspec.structs.replace(her, operator=operator)))
+        offered.append((await browser.get(wanted(location)["return_to"])).status)
+    assert offered == [400, 200]
+
+
+@pytest.mark.parametrize(
+    ("error", "changed"),
+    [
+        (TokenMissing("none"), {"principal": None, "credential": NOBODY}),
+        (CredentialRejected("ended"), {"principal": None}),
+        (TokenRevoked("withdrawn"), {"principal": None}),
+        (STEP_UP, {"credential": Credential("web", "a-token-and-no-session")}),
+    ],
+    ids=["nobody", "a session that has ended", "one that was withdrawn", "no session"],
+)
+async def test_a_form_of_whom_nobody_knows_is_not_kept(world, guide, error, changed):
+    """Else an attacker keeps a form of his, and has somebody else send it with one button and with her rights."""
+    before = world.house.store.asked.count("write")
+    assert await guide.guide(error, sent(**changed)) is None
+    assert world.house.store.asked.count("write") == before
+
+
+async def test_a_form_that_an_attacker_kept_is_not_sent_with_the_rights_of_whom_he_sends_its_address(
+    world, guide, browser, client
+):
+    attacker = Browser(client)
+    world.province.subject = "u-mallory"
+    await attacker.sign_in()
+    location = await guide.guide(STEP_UP, sent(principal=await signed_in_principal(world, attacker)))
     place = wanted(location)["return_to"]
+    world.province.subject = "u-1"
     page = await browser.get(place)
-    assert (page.status, wanted(page.location)) == (303, {"return_to": place})
-    await browser.sign_in(place)
-    assert (await browser.get(place)).status == 200
+    assert (await browser.come_back((await browser.get(page.location)).asked())).location == place
+    assert (await browser.get(place)).status == 400
+    token = (await browser.state())["csrf_token"]
+    assert (await browser.post(place, [*FIELDS, ("csrf_token", token)])).status == 400
+
+
+async def test_all_that_will_be_sent_is_shown(world, guide, browser):
+    """As text, whatever it holds; our own field, which is none of hers, is not."""
+    await browser.sign_in()
+    fields = [*FIELDS, ("<b>", "<script>alert(1)</script>"), ("csrf_token", "old-token")]
+    location = await guide.guide(STEP_UP, sent(fields, principal=await signed_in_principal(world, browser)))
+    page = await browser.get(wanted(location)["return_to"])
+    shown = [
+        (unescape(name), unescape(value))
+        for name, value in re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page.text, re.DOTALL)
+    ]
+    assert set(fields[:-1]) <= set(shown)
+    assert "<script" not in page.text
+    assert "old-token" not in page.text
 
 
 async def test_a_kept_form_is_not_sent_by_another_site_s_page(world, guide, browser):
@@ -237,15 +297,17 @@ async def test_what_cannot_be_offered_again_is_not_kept(world, guide, changed):
 
 async def test_a_form_in_another_encoding_is_not_kept(guide):
     body = b"name=%D5%C5"  # GBK
-    assert await guide.guide(STEP_UP, asked("POST", "/apply", credential=SESSION, body=body)) is None
+    assert await guide.guide(STEP_UP, asked("POST", "/apply", "", SESSION, body, WEAK)) is None
 
 
-async def test_a_client_has_only_so_many_forms_kept(world):
-    login = LoginSettings.model_validate({"natural": "province", "client_rate": "3/minute"})
-    guide = Guide(login, world.logins, {"web"}, Rates(lambda: 0.0))
-    kept = [await guide.guide(STEP_UP, sent()) is not None for _ in range(6)]
-    assert kept.count(True) in (3, 4)
+async def test_a_person_has_only_so_many_forms_kept(world):
+    """Whatever address she comes from, and as whomever she acts; what others have kept does not count."""
+    guide = Guide(world.login, world.logins, {"web"}, Rates(lambda: 0.0))
+    unit = msgspec.structs.replace(WEAK, subject="unit-1", kind=Kind.LEGAL, operator="u-1")
+    kept = [await guide.guide(STEP_UP, sent(principal=(WEAK, unit)[n % 2])) is not None for n in range(20)]
+    assert 10 <= kept.count(True) <= 11
     assert kept[-1] is False
+    assert await guide.guide(STEP_UP, sent(principal=msgspec.structs.replace(WEAK, subject="u-2"))) is not None
 
 
 async def test_a_store_that_is_away_is_told_to_the_pipeline(world, guide):

@@ -3,12 +3,12 @@
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
 from gateway.desk.addresses import is_local, may_return
-from gateway.inbound import _check_path
+from gateway.inbound import check_target
 
 ELSEWHERE = {
     "another host": "https://evil.example/",
@@ -90,9 +90,12 @@ def test_only_the_listed_beginnings_are_come_back_to(address, fine):
     assert may_return(address, ["/portal", "/forms/"]) is fine
 
 
+@example("%a0")
+@example("%41")
 @given(st.text(alphabet="/\\.%25?#;:@ea0\t\n", max_size=24))
 def test_whatever_is_local_is_this_host_to_a_browser_and_a_plain_path_to_the_gateway(text):
     if is_local(f"/{text}"):
         joined = URL("https://dept.example/sso/").join(URL(f"/{text}"))
         assert joined.host == "dept.example"
-        _check_path(f"/{text}".partition("?")[0])
+        path, _, query = f"/{text}".partition("?")
+        check_target(path, query)

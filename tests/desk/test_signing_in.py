@@ -4,10 +4,11 @@ import asyncio
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from desk_world import ORIGIN, Browser, World
+from desk_world import ORIGIN, Browser
 
 from gateway.errors import VerifierUnavailable
 from gateway.identity.revocations import Revocations
+from gateway.model import Kind
 from gateway.signin import SignIn
 
 
@@ -46,10 +47,12 @@ async def test_the_state_may_stand_in_the_address_while_the_ticket_is_in_the_for
     assert page.status == 303
 
 
-async def test_a_platform_that_brings_no_state_back_is_known_by_the_browser(browser):
+async def test_a_callback_without_a_state_signs_nobody_in(world, browser):
+    """Login CSRF: a victim whose login is under way is led to the callback with an attacker's own ticket."""
     asked = await browser.begin()
-    page = await browser.get(f"{urlsplit(asked['redirect_uri']).path}?ticket=ST-1")
-    assert (page.status, page.location) == (303, "/medical/settlements")
+    page = await browser.get(f"{urlsplit(asked['redirect_uri']).path}?ticket=ST-of-an-attacker")
+    assert (page.status, world.codes(), world.province.redeemed) == (400, ["sign-in-malformed"], [])
+    assert (await browser.come_back(asked)).status == 303
 
 
 async def test_a_login_gives_a_session_id_that_nobody_could_have_planted(browser):
@@ -139,7 +142,7 @@ async def test_a_visitor_who_refuses_at_the_platform_is_told_so(world, browser):
 async def test_what_a_platform_calls_an_error_does_not_reach_the_log_as_it_comes(world, browser):
     asked = await browser.begin()
     await browser.come_back(asked, error="<script>\n13800138000")
-    assert "138" not in str(world.log.lines)
+    assert "13800138000" not in str(world.log.lines)
 
 
 async def test_a_ticket_that_the_platform_refuses_signs_nobody_in(world, browser):
@@ -265,6 +268,18 @@ async def test_an_unknown_platform_s_callback_is_404(browser):
     assert (await browser.get("/sso/callback/nobody?ticket=ST-1")).status == 404
 
 
+async def test_every_line_of_the_log_names_its_request(world, browser):
+    """As its record does, so the two can be joined."""
+    id = "6905676f6a94706354ac8485d7f7d61e"  # noqa: A001
+    asked = await browser.begin()
+    place = f"{urlsplit(asked['redirect_uri']).path}?{urlencode({'state': asked['state'], 'ticket': 'ST-1'})}"
+    assert (await browser.get(place, X_Request_Id=id)).status == 303
+    assert (await browser.get("/sso/callback/province?ticket=ST-1", X_Request_Id=id)).status == 400
+    assert [(event, said["request_id"]) for event, said in world.log.lines] == [
+        ("signed in", id), ("sign-in refused", id),
+    ]  # fmt: skip
+
+
 async def test_the_log_tells_platform_outcome_and_handle_and_nothing_about_the_person(world, browser):
     await browser.sign_in()
     await browser.come_back(await browser.begin(), ticket="forged")
@@ -272,7 +287,7 @@ async def test_the_log_tells_platform_outcome_and_handle_and_nothing_about_the_p
     assert (signed_in["platform"], signed_in["outcome"]) == ("province", "signed-in")
     assert signed_in["handle"] == (await browser.state())["handle"]
     assert (refused["platform"], refused["outcome"]) == ("province", "sign-in-refused")
-    for personal in ("张", "4401", "138", "u-1", "ST-1", browser.session):
+    for personal in ("张", "440101199001011234", "13800138000", "u-1", "ST-1", browser.session):
         assert personal not in str(world.log.lines)
 
 
@@ -321,6 +336,13 @@ async def test_a_login_that_does_not_reach_what_was_asked_is_told_and_changes_no
     assert await world.house.sessions.open(before) is not None
 
 
+async def test_a_natural_person_does_not_sign_in_as_a_unit(world, browser):
+    """Whatever the platform lets through: as whom somebody came is judged here, for every platform."""
+    world.province.says = Kind.NATURAL
+    page = await browser.come_back(await browser.begin(platform="province", **{"as": "legal"}))
+    assert (page.status, page.cookies, world.codes()) == (401, [], ["sign-in-refused"])
+
+
 async def test_fifty_callbacks_of_a_login_that_is_too_weak_are_all_told(world, browser):
     world.province.level = "1"
     asked = await browser.begin(acr_values="3")
@@ -344,76 +366,6 @@ async def test_a_stronger_login_as_somebody_else_acts_for_nobody(world, browser)
     world.province.subject = "u-2"
     await browser.sign_in(acr_values="3")
     assert (await browser.state())["identity"] == "self"
-
-
-# ── several platforms ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class TestSeveralPlatforms:
-    @pytest.fixture
-    def world(self) -> World:
-        return World(legal="units", unsolicited=["province"])
-
-    async def test_a_callback_at_another_platform_s_address_signs_nobody_in(self, world, browser):
-        """Mix-up (RFC 9700 §4.4): the state of one platform is worth nothing at another's callback."""
-        asked = await browser.begin(platform="province")
-        page = await browser.get(f"/sso/callback/units?{urlencode({'state': asked['state'], 'ticket': 'ST-1'})}")
-        assert page.status == 400
-        assert world.units.redeemed == []
-
-    async def test_a_visitor_who_did_not_say_is_asked(self, browser):
-        page = await browser.get("/sso/login?return_to=/x&acr_values=3")
-        assert page.status == 200
-        assert "platform=province&amp;as=natural&amp;acr_values=3" in page.text
-        assert "platform=units&amp;as=legal" in page.text
-
-    async def test_a_unit_signs_in_at_its_own_platform(self, browser):
-        page = await browser.get("/sso/login?as=legal")
-        assert urlsplit(page.location).path == "/units/login"
-
-    async def test_a_platform_may_be_named(self, browser):
-        assert urlsplit((await browser.get("/sso/login?platform=units")).location).path == "/units/login"
-
-    async def test_what_a_platform_cannot_do_is_400(self, world, browser):
-        assert (await browser.get("/sso/login?platform=units&as=natural")).status == 400
-
-    async def test_a_stronger_login_is_at_the_platform_of_the_session(self, browser):
-        asked = await browser.begin(**{"as": "legal"})
-        await browser.come_back(asked)
-        page = await browser.get("/sso/login?acr_values=3")
-        assert urlsplit(page.location).path == "/units/login"
-
-    async def test_a_portal_may_send_a_visitor_who_did_not_begin_here(self, world, browser):
-        page = await browser.get("/sso/callback/province?ticket=ST-portal")
-        assert (page.status, page.location) == (303, "/sso/")
-        assert (await browser.state())["signed_in"]
-
-    async def test_a_portal_s_ticket_is_exchanged_once(self, world, browser):
-        await browser.get("/sso/callback/province?ticket=ST-portal")
-        world.clock.advance(31)
-        assert (await browser.get("/sso/callback/province?ticket=ST-portal")).status == 400
-        assert len(world.province.redeemed) == 1
-
-    async def test_a_portal_s_visitor_with_an_old_login_cookie_comes_in_as_well(self, world, browser):
-        await browser.begin(platform="province")
-        world.clock.advance(700)
-        assert (await browser.get("/sso/callback/province?ticket=ST-portal")).status == 303
-
-    async def test_a_ticket_that_came_with_a_login_of_ours_is_no_portal_s_afterwards(self, world, browser):
-        """Where no state tells the two apart, the ticket does: it is exchanged once."""
-        asked = await browser.begin(platform="province")
-        path = f"{urlsplit(asked['redirect_uri']).path}?ticket=ST-1"
-        assert (await browser.get(path)).location == "/medical/settlements"
-        world.clock.advance(31)
-        assert (await browser.get(path)).status == 400
-        assert len(world.province.redeemed) == 1
-
-    async def test_a_platform_that_is_no_portal_sends_nobody(self, world, browser):
-        assert (await browser.get("/sso/callback/units?ticket=ST-1")).status == 400
-
-    async def test_whoever_brings_a_state_has_it_right(self, world, browser):
-        assert (await browser.get(f"/sso/callback/province?ticket=ST-1&state={'x' * 43}")).status == 400
-        assert world.province.redeemed == []
 
 
 def test_what_a_platform_said_is_not_shown_by_repr(world):

@@ -107,8 +107,10 @@ async def test_a_client_without_cookies_signs_out_with_its_token(world, browser)
     token, _ = await world.house.sessions.issue_token(browser.session)
     headers = {"Authorization": f"Bearer {token}", "X-Forwarded-Host": "dept.example", "X-Forwarded-Proto": "https"}
     response = await browser.client.post("/sso/logout", headers=headers)
-    assert response.status == 200
+    assert (response.status, (await response.json())["platform_told"]) == (200, True)
     assert not (await browser.state())["signed_in"]
+    assert len(world.province.ended) == 1
+    assert (await browser.client.post("/sso/logout", headers=headers)).status == 401
 
 
 class TestPlatformThatHangs:

@@ -24,7 +24,8 @@ from tests.plugin_world import Clock
 CALLBACK = "https://gw.example.gov.cn/sso/callback/province"
 BROWSER = "secret-in-this-browsers-cookie"
 ANSWER = {"code": "code-1"}
-FORM = KeptForm("/claims", "a=1", b"amount=1&csrf_token=x", "https://kept.province.example", "u-1")
+SENDER = ("https://kept.province.example", Kind.NATURAL, "u-1", None)
+FORM = KeptForm("/claims", "a=1", b"amount=1&csrf_token=x", SENDER)
 
 
 @dataclass
@@ -74,12 +75,11 @@ def desk() -> Desk:
 
 
 async def test_a_login_comes_back_with_all_that_was_noted(desk):
-    account = ChannelAccount("wechat", "wx1", "openid-1", None, b"key")
-    login = await desk.begin(session="S" * 43, account=account, form="F" * 43)
+    login = await desk.begin(session="S" * 43)
     assert await desk.finish(login.state) == "session 1"
     (pending,) = desk.exchange.seen
     assert (pending.login, pending.return_to) == (login, "/medical/settlements")
-    assert (pending.session, pending.account, pending.form) == ("S" * 43, account, "F" * 43)
+    assert pending.session == "S" * 43
 
 
 async def test_secrets_of_a_login_are_its_own(desk):
@@ -271,6 +271,19 @@ async def test_a_ticket_that_nobody_began_is_exchanged_once_among_all_workers(de
     assert len(exchanged) == 1
 
 
+async def test_a_ticket_of_nobody_who_could_be_known_again_has_one_outcome_for_one_callback(desk):
+    """Where nothing tells callers apart, whoever else has the ticket is given nothing."""
+    desk.exchange.gate = asyncio.Event()
+    first = asyncio.ensure_future(desk.logins.exchange_once("ST-1", lambda: desk.exchange(None), caller=None))
+    await desk.exchange.reached.acquire()
+    with pytest.raises(SignInMalformed):
+        await desk.logins.exchange_once("ST-1", lambda: desk.exchange(None), caller=None)
+    desk.exchange.gate.set()
+    assert await first == "session 1"
+    with pytest.raises(SignInMalformed):
+        await desk.logins.exchange_once("ST-1", lambda: desk.exchange(None), caller=None)
+
+
 async def test_a_form_is_kept_until_it_is_taken(desk):
     kept = await desk.logins.keep_form(FORM)
     assert await desk.worker().read_form(kept) == FORM
@@ -287,7 +300,7 @@ async def test_a_form_is_kept_ten_minutes(desk):
 
 async def test_a_form_that_is_too_large_is_not_kept(desk):
     def form(size: int) -> KeptForm:
-        return KeptForm("/claims", "", b"x" * size, "https://kept.province.example", "u-1")
+        return KeptForm("/claims", "", b"x" * size, SENDER)
 
     assert await desk.logins.keep_form(form(LARGEST_FORM)) is not None
     assert await desk.logins.keep_form(form(LARGEST_FORM + 1)) is None
@@ -299,6 +312,27 @@ async def test_an_account_is_kept_until_it_is_taken_and_is_no_form(desk):
     assert await desk.logins.take_form(kept) is None
     assert await desk.logins.take_account(kept) == account
     assert await desk.logins.take_account(kept) is None
+
+
+async def test_what_opens_an_accounts_data_is_not_kept_with_it(desk):
+    kept = await desk.logins.keep_account(ChannelAccount("wechat", "wx1", "openid-1", secret=b"session-key"))
+    assert await desk.logins.take_account(kept) == ChannelAccount("wechat", "wx1", "openid-1")
+
+
+async def test_an_account_that_a_browser_brought_is_linked_in_that_browser(desk):
+    """Nobody else takes it, and nobody else destroys it."""
+    account = ChannelAccount("wechat", "wx1", "openid-1")
+    kept = await desk.logins.keep_account(account, BROWSER)
+    assert await desk.logins.take_account(kept) is None
+    assert await desk.logins.take_account(kept, "another browser") is None
+    assert await desk.worker().take_account(kept, BROWSER) == account
+
+
+@pytest.mark.parametrize("odd", ["\udcff", "\x00", "\ud800" * 9])
+async def test_text_that_is_no_text_finishes_nothing(desk, odd):
+    with pytest.raises(SignInMalformed):
+        await desk.finish(odd, browser=odd, answer={odd: odd})
+    assert await desk.logins.take_account(odd, odd) is None
 
 
 async def test_nothing_of_it_can_be_read_in_the_store(desk):

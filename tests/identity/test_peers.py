@@ -12,8 +12,9 @@ from gateway.contracts import PartContext
 from gateway.crypto import chosen_provider
 from gateway.errors import ChannelRejected, ClockSkew, Replayed
 from gateway.identity.peers import PeerKey, PeerRequest, Peers
+from gateway.signatures.keys import sign_message
 from gateway.state import MemoryStore
-from gateway.tokens.signed_requests import canonical_answer, canonical_request, sign_with_secret, sort_query
+from gateway.tokens.signed_requests import canonical_answer, canonical_request, sort_query
 
 PRIVATE = bytes.fromhex("3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8")
 PUBLIC = (
@@ -53,7 +54,7 @@ def signed(key="signer", at=None, nonce="7f9c2b1e", body=b"token=x", sent=None, 
         signature = chosen_provider().sm2_sign(PRIVATE, message).hex()
     else:
         known = next(one for one in KEYS if one.id == key)
-        signature = sign_with_secret(known.method, known.secret.encode(), message)
+        signature = sign_message(known.method, known.secret, message, chosen_provider()).hex()
     fields = {"x-ak": key, "x-nonce": nonce, "x-timestamp": str(at), "x-signature": signature}
     return request(fields=fields | changed.pop("fields", {}), body=body if sent is None else sent, **changed)
 
@@ -128,7 +129,8 @@ async def test_the_answer_to_a_signed_request_proves_who_answers():
     peer = await known.recognise(asked)
     fields = known.sign_answer(peer, asked, b"{}")
     message = canonical_answer(b"7f9c2b1e", asked.fields["x-timestamp"].encode(), b"{}")
-    assert fields == {"x-signature": sign_with_secret("hmac-sha256", b"another secret of sixteen", message)}
+    expected = sign_message("hmac-sha256", "another secret of sixteen", message, chosen_provider())
+    assert fields == {"x-signature": expected.hex()}
 
 
 async def test_other_answers_are_not_signed():

@@ -1,12 +1,14 @@
 """Sign-in sessions: begun, used, changed and ended; nothing is lost by accident and nothing comes back to life."""
 
 import asyncio
+import json
 from functools import partial
 
 import pytest
 from msgspec.structs import replace
 
 from gateway.errors import CredentialRejected, StateUnavailable
+from gateway.identity.notices import read_signed_notice
 from gateway.model import Kind
 from gateway.signin import ChannelAccount
 from gateway.tokens.bearer import SESSION_MARK
@@ -33,6 +35,19 @@ async def test_a_session_says_who_signed_in_and_when(house):
     assert (who.issuer, who.subject, who.assurance, who.session) == (ISSUER, "u-1", 3, "province-sid-1")
     assert (who.token_id, who.issued_at, who.authenticated_at) == (known.handle, NOW, NOW - 5.0)
     assert opened.sign_in == sign_in()
+
+
+async def test_what_was_ended_while_it_changed_stays_ended(house):
+    """A logout, or another change, at the same moment: of the new sessions none lives on that nobody would end."""
+    session, _ = await house.sessions.begin(sign_in())
+    house.store.before = lambda _: asyncio.sleep(0)  # every step of the store lets the others go on
+    outcomes = await asyncio.gather(
+        *(house.sessions.change(session, UNIT) for _ in range(5)), house.sessions.end(session), return_exceptions=True
+    )
+    changed = [outcome[0] for outcome in outcomes[:5] if isinstance(outcome, tuple)]
+    living = [one for one in changed if await house.sessions.open(one) is not None]
+    assert len(living) <= 1
+    assert all(isinstance(outcome, tuple | CredentialRejected) for outcome in outcomes[:5])
 
 
 async def test_without_a_session_at_the_province_the_handle_is_its_name(house):
@@ -147,6 +162,23 @@ async def test_of_many_that_end_a_session_one_has_ended_it(house):
     assert len([known for known in ended if known is not None]) == 1
 
 
+async def test_an_end_that_was_cut_short_goes_on_when_it_is_asked_for_again(house):
+    """The store goes away between two sessions of one province's session: none of them may be left over."""
+    one, known = await house.sessions.begin(sign_in())
+    other, _ = await house.sessions.begin(sign_in())
+
+    async def fail(step: str) -> None:
+        house.store.down = house.store.asked.count("drop") == 2
+
+    house.store.before = fail
+    with pytest.raises(StateUnavailable):
+        await house.sessions.end(one)
+    house.store.before, house.store.down = None, False
+    assert await house.sessions.end(one) == known
+    assert [await house.sessions.open(session) for session in (one, other)] == [None, None]
+    assert (await house.sessions.listing())[1] == 0
+
+
 async def test_an_end_reaches_what_workers_remember(house):
     _, known = await house.sessions.begin(sign_in())
     session, again = await house.sessions.begin(sign_in())
@@ -217,6 +249,29 @@ async def test_a_notice_does_not_end_what_began_after_it(house):
     assert await house.sessions.open(session) is not None
 
 
+@pytest.mark.parametrize("matching", [{"sid": "province-sid-1"}, {"ticket": "ST-1"}])
+async def test_what_a_notice_names_itself_ends_whenever_it_says_that_it_was(house, matching):
+    """Nobody begins it twice, so no clock is asked; the sender's may be far behind ours."""
+    session, _ = await house.sessions.begin(sign_in(ticket="ST-1"))
+    assert await house.sessions.end_matching(ISSUER, **matching, at=NOW - 300) == 1
+    assert await house.sessions.open(session) is None
+
+
+@pytest.mark.parametrize("behind", [0.0, 5.0, 59.0])
+async def test_a_notice_from_a_clock_that_is_behind_ends_a_session_that_is_seconds_old(house, behind):
+    """It carries a time before the session began, by our clock."""
+    session, known = await house.sessions.begin(sign_in())
+    house.clock.advance(3)
+    told = json.dumps({"event": "logout", "issued_at": int(house.clock.wall - behind), "sub": "u-1"})
+    notice = read_signed_notice(told.encode(), ISSUER, house.clock.wall)
+    assert await house.sessions.end_matching(ISSUER, subject=notice.subject, at=notice.at) == 1
+    assert await house.sessions.open(session) is None
+    assert house.revocations.deny(known.principal)
+    house.clock.advance(1)
+    again, _ = await house.sessions.begin(sign_in())
+    assert await house.sessions.open(again) is not None
+
+
 async def test_a_withdrawn_subject_opens_nothing_even_where_the_store_still_has_it(house):
     session, _ = await house.sessions.begin(sign_in())
     house.revocations.revoke(subject="u-1", at=NOW + 1)
@@ -228,6 +283,45 @@ async def test_nobody_passes_while_it_is_not_known_what_was_withdrawn(house):
     house.revocations.complete_until = house.clock.mono - 1
     with pytest.raises(StateUnavailable):
         await house.sessions.open(session)
+
+
+# ── what ends leave in the deny set ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_changing_over_again_and_again_leaves_little_in_the_deny_set(house):
+    """It has room for so many, and closes when it is full: a click must not fill it for hours."""
+    session, _ = await house.sessions.begin(sign_in())
+    for _ in range(100):
+        session, _ = await house.sessions.change(session, UNIT)
+        session, _ = await house.sessions.begin(sign_in(), replaces=session)
+        house.clock.advance(10)
+    assert len(house.revocations) <= 26, "two every ten seconds, each for two minutes"
+
+
+async def test_an_old_id_is_denied_for_as_long_as_a_worker_may_remember_it(house):
+    session, known = await house.sessions.begin(sign_in())
+    await house.sessions.change(session, UNIT)
+    house.clock.advance(60 + 30)
+    assert house.revocations.deny(known.principal)
+
+
+async def test_an_ended_session_is_denied_until_its_entry_would_be_gone_and_not_for_hours(house):
+    session, known = await house.sessions.begin(sign_in())
+    await house.sessions.end(session)
+    (one,) = house.revocations.entries()
+    assert (one.kind, one.value, one.until) == ("jti", known.handle, NOW + 1200 + 60)
+
+
+async def test_an_ended_session_stays_so_where_a_fail_over_brings_its_entry_back(house):
+    """The replica that takes over may lack the last moments: the entry is there again, for `idle` at most."""
+    session, _ = await house.sessions.begin(sign_in())
+    ((key, kept),) = house.inner._values._entries.items()
+    await house.sessions.end(session)
+    await house.inner.write(key, kept.value, 1200)
+    for _ in range(21):
+        assert await house.sessions.open(session) is None
+        house.clock.advance(60)
+    assert await house.inner.read(key) is None
 
 
 # ── new ids ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -396,6 +490,26 @@ async def test_being_asked_by_the_province_is_no_use_of_the_session(house):
     assert await house.sessions.introspect(token) is not None
     house.clock.advance(100)
     assert await house.sessions.introspect(token) is None
+
+
+async def test_who_has_only_a_token_ends_its_session_and_learns_whose_platform_to_tell(house):
+    session, known = await house.sessions.begin(sign_in())
+    other, _ = await house.sessions.begin(sign_in(person(session="province-sid-2")))
+    token, _ = await house.sessions.issue_token(session)
+    assert await house.sessions.end_token(token) == known
+    assert await house.sessions.open(session) is None
+    assert await house.sessions.introspect(token) is None
+    assert await house.sessions.open(other) is not None
+    assert await house.sessions.end_token(token) is None
+
+
+async def test_no_other_token_ends_a_session(house):
+    session, _ = await house.sessions.begin(sign_in())
+    token, until = await house.sessions.issue_token(session)
+    for none in ("", "a@b", "A" * 43 + "@hrss", session, SESSION_MARK + session, f"{session}@hrss", f"{token}@hrss"):
+        assert await house.sessions.end_token(none) is None
+    house.clock.wall = until
+    assert await house.sessions.end_token(token) is None, "one that is over ends nothing either"
 
 
 async def test_an_ended_session_gives_out_no_token(house):

@@ -30,9 +30,11 @@ async def test_an_operators_commands_reach_every_worker_and_others_are_refused(g
     """Each refusal is JSON with a stable code."""
     await (await gateway.start()).ready()
     assert await gateway.manage("/records/reopen", "POST") == (200, {"ok": True, "workers": 2})
-    assert await gateway.manage("/revocations", "POST", data='{"jti": "t-1"}') == (200, {"ok": True, "workers": 2})
+    revoked = '{"jti": "t-1", "iss": "https://id.example"}'
+    assert await gateway.manage("/revocations", "POST", data=revoked) == (200, {"ok": True, "workers": 2})
     commands = [worker["commands"] for worker in (await gateway.status())["workers"]]
     assert [[name for name, _ in told] for told in commands] == [["reopen", "revoke"]] * 2
+    assert {(told[1][1]["jti"], told[1][1]["iss"]) for told in commands} == {("t-1", "https://id.example")}
 
     async def refused(path, method, expected, **options):
         status, body = await gateway.manage(path, method, **options)
@@ -44,6 +46,8 @@ async def test_an_operators_commands_reach_every_worker_and_others_are_refused(g
     await refused("/revocations", "POST", (400, "revocation-malformed"), data="{}")
     await refused("/revocations", "POST", (400, "revocation-malformed"), data='{"sid": ""}')
     await refused("/revocations", "POST", (400, "revocation-malformed"), data='{"sid": "x", "all": "yes"}')
+    await refused("/revocations", "POST", (400, "revocation-malformed"), data='{"iss": "https://id.example"}')
+    await refused("/revocations", "POST", (400, "revocation-malformed"), data='{"sid": "x", "iss": ""}')
     await refused("/status", "GET", (421, "host-unknown"), headers={"Host": "evil.example"})
     await refused("/drain", "POST", (403, "origin-refused"), headers={"Origin": "https://evil.example"})
     gateway.write(policy={"rule": "x", "refuse": 1})

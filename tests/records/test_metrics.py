@@ -122,10 +122,14 @@ def test_gauges_merge_as_they_say():
         metrics.feed("tongguan_connections", lambda number=number: number)
         metrics.feed("tongguan_key_age_seconds", lambda number=number: {("province-jwt",): number})
         metrics.feed("tongguan_clock_offset_seconds", lambda number=number: {("app", "kiosk"): 4 - number * 2})
+        metrics.feed("tongguan_deny_set_entries", lambda number=number: number)
+        metrics.feed("tongguan_deny_set_current", lambda number=number: number - 3.0)
     merged = merge([one.snapshot(), other.snapshot()])
     assert value(merged, "tongguan_connections") == 8
     assert value(merged, "tongguan_key_age_seconds", verifier="province-jwt") == 5
     assert value(merged, "tongguan_clock_offset_seconds", part="app", peer="kiosk") == -6
+    assert value(merged, "tongguan_deny_set_entries") == 5
+    assert value(merged, "tongguan_deny_set_current") == 0, "one worker that does not know is enough"
 
 
 def test_several_parts_feed_one_metric():

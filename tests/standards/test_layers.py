@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 LAYERS = (
-    {"errors", "units", "templates", "crypto"},
+    {"errors", "units", "templates", "crypto", "heap"},
     {"model"},
     {"contracts", "exchange", "fields", "breaker", "expiry", "windows"},
     {"signin", "signin_settings", "signatures"},

@@ -24,9 +24,9 @@ class Log:
 class SharedWorker:
     """What one worker has of the shared state."""
 
-    def __init__(self, settings, clock=time.time, counts=None, workers=1):
+    def __init__(self, settings, clock=time.time, counts=None, workers=1, deny_set=None):
         self.log = Log()
-        self.revocations = Revocations(clock=clock)
+        self.revocations = Revocations(clock=clock) if deny_set is None else deny_set
         self.state = SharedState(settings, self.revocations, counts, workers=workers, clock=clock, log=self.log)
 
     @property

@@ -23,9 +23,9 @@ class Clock:
 class Counting(SharedWorker):
     """A worker that counts, on a clock of its own."""
 
-    def __init__(self, settings, workers=2):
+    def __init__(self, settings, workers=2, kind=Rates):
         self.clock = Clock(1_000.0)
-        self.rates = Rates(self.clock, shared=True)
+        self.rates = kind(self.clock, shared=True)
         self.rates._ahead = 1_800_000_000.0 - self.clock.now
         super().__init__(settings, counts=self.rates, workers=workers)
 
@@ -138,6 +138,29 @@ async def test_counts_are_told_without_being_asked_to(workers):
     async with asyncio.timeout(5):
         while two.passes():  # noqa: ASYNC110 - what is waited for is another worker's own loop
             await asyncio.sleep(TELL / 2)
+
+
+class Odd(Rates):
+    """Counts that break, as nobody expects, when they are collected."""
+
+    broken = False
+
+    def collect(self):
+        if self.broken:
+            raise RuntimeError("not expected")
+        return super().collect()
+
+
+async def test_what_nobody_expected_does_not_end_the_telling(redis_server):
+    """Meanwhile each allows its share, and it is said once."""
+    async with Counting(redis_server.settings(), kind=Odd) as one:
+        one.rates.broken = True
+        await one.until(lambda: one.state._rates._broken)
+        assert one.admitted(100) == 15
+        one.rates.broken = False
+        await one.until(lambda: not one.state._rates._broken)
+        assert one.admitted(100, client="192.0.2.9") == 30
+        assert [text for _, text in one.log.said].count("rates are not told to other workers") == 1
 
 
 async def test_many_clients_are_told_of_in_several_exchanges(workers):
