@@ -6,7 +6,7 @@ RUN ?=
 T ?=
 BENCH ?=
 # CI=1: a test that would be skipped fails instead.
-PYTEST := $(BIN)/python -m pytest $(if $(CI),--no-skip)
+PYTEST := $(BIN)/python -m pytest $(if $(CI),--no-skip) $(if $(T),,--numprocesses 2 --dist loadfile)
 
 .PHONY: help run test check bench clean
 .DEFAULT_GOAL := help

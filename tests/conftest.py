@@ -5,8 +5,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from redis_world import running_redis
 from sandbox_world import Launched
+
+# A busy machine is no failure, and fifty examples a run find as much as a hundred over the days.
+settings.register_profile("suite", max_examples=50, deadline=None)
+settings.load_profile("suite")
 
 
 def pytest_addoption(parser):

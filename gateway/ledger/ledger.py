@@ -1,5 +1,6 @@
 """The ledger as the rest of the gateway sees it: begun, asked, ended. `open_ledger` makes it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -13,6 +14,11 @@ from gateway.ledger.links import ChannelLinks
 from gateway.ledger.tables import SCHEMA
 
 T = TypeVar("T")
+
+_TURNS = 5
+"""How often a start asks a database that is busy; each time it waits as long as for any writing."""
+_PAUSE = 0.2
+"""Seconds in between."""
 
 
 class Schema(msgspec.Struct, frozen=True):
@@ -65,16 +71,29 @@ class Ledger:
         """
         self.database.open(create=True)
         try:
-            schema = await self.schema()
-            if schema.empty and self.database.is_file:
-                await self._upgrade()
-                schema = await self.schema()
+            schema = await self._ready()
         except CannotDecide as error:
             await self.close()
             raise ConfigurationError([f"{error.detail} ({self.name})"]) from error
         if not schema.current:
             await self.close()
             raise ConfigurationError([remedy(schema, self.name)])
+
+    async def _ready(self) -> Schema:
+        """The schema, made where there is none. Workers start together, and one of them makes it: the others wait."""
+        for _ in range(_TURNS - 1):
+            try:
+                return await self._made()
+            except CannotDecide:
+                await asyncio.sleep(_PAUSE)
+        return await self._made()
+
+    async def _made(self) -> Schema:
+        schema = await self.schema()
+        if schema.empty and self.database.is_file:
+            await self._upgrade()
+            schema = await self.schema()
+        return schema
 
     async def close(self) -> None:
         """Close every connection."""

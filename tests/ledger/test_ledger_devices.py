@@ -133,7 +133,7 @@ OTHER_KEYS = [
 ]
 
 
-@pytest.mark.parametrize(("algorithm", "key"), OTHER_KEYS)
+@pytest.mark.parametrize(("algorithm", "key"), OTHER_KEYS, ids=["sm2", "p256", "rsa", "hmac", "none"])
 async def test_a_key_of_another_algorithm_is_not_enrolled(ledger, algorithm, key):
     with pytest.raises(SignInMalformed):
         await ledger.devices.enrol(algorithm, key, "x", PROVINCE, "ann")
