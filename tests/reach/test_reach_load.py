@@ -30,7 +30,7 @@ async def flood(lines, path, tokens):
 
 def opaque(count):
     """So many tokens, TOKENS different ones; each comes on every line, and so to every worker."""
-    return [f"opaque-{number // LINES % TOKENS}" for number in range(count)]
+    return [f"opaque-flood-{number // LINES % TOKENS}" for number in range(count)]
 
 
 each_verifier = pytest.mark.parametrize(
@@ -42,18 +42,20 @@ each_verifier = pytest.mark.parametrize(
 @each_verifier
 async def test_ten_thousand_requests_with_a_hundred_tokens_cause_a_hundred_checks(alone, path, prefix, count):
     """In one memory period (30 s) of one worker: once for each token, however many ask at the same moment."""
+    before = alone.province.asked[f"{prefix}introspect"]
     told, seconds = await flood([alone.line() for _ in range(LINES)], path, opaque(count))
     assert seconds < 30
     assert told == {(200, None)}
-    assert alone.province.asked[f"{prefix}introspect"] == TOKENS
+    assert alone.province.asked[f"{prefix}introspect"] - before == TOKENS
 
 
 async def test_each_of_two_workers_asks_about_each_token_once(two):
     """What a verifier said is remembered by each worker for itself (docs/identity.md)."""
+    before = two.province.asked["introspect"]
     lines = [line for _ in range(LINES // 2) for line in await two.lines_of_workers()]
     told, _ = await flood(lines, "/all/1", opaque(REQUESTS // 5))
     assert told == {(200, None)}
-    assert two.province.asked["introspect"] == 2 * TOKENS
+    assert two.province.asked["introspect"] - before == 2 * TOKENS
 
 
 @each_verifier
@@ -69,7 +71,6 @@ async def test_ten_thousand_tokens_with_random_key_ids_cause_two_fetches_a_minut
     assert seconds < 30
     assert (passed, refused) == ({(200, None)}, {(401, "token-invalid")})
     assert alone.province.asked[place] - before <= 1
-    assert alone.province.asked[place] <= 2
 
 
 async def test_fifty_callbacks_at_once_make_one_exchange(alone):
