@@ -116,8 +116,8 @@ class EdgeProcess:
 
     async def _start_lent(self) -> None:
         if not self._lent_started:
-            self._lent_started = True
             await self._lent.start()
+            self._lent_started = True
 
     def commit(self, generation: int) -> None:
         """See gateway.processes.worker.Edge."""

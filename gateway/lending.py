@@ -3,6 +3,7 @@
 building.py hands it to the parts it makes; app.py starts and closes it.
 """
 
+import contextlib
 import time
 from importlib import import_module
 from pathlib import Path
@@ -78,12 +79,13 @@ class Lent:
             await self.ledger.start()
 
     async def close(self) -> None:
-        """Let go of everything."""
-        if self.logins is not None:
-            await self.logins.stop()
-        if self.ledger is not None:
-            await self.ledger.close()
-        await self.state.close()
+        """Let go of everything, also when one of them cannot."""
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self.state.close)
+            if self.ledger is not None:
+                stack.push_async_callback(self.ledger.close)
+            if self.logins is not None:
+                stack.push_async_callback(self.logins.stop)
 
     def context_of(self, name: str) -> PartContext:
         """The context of one part."""
