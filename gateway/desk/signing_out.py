@@ -89,7 +89,7 @@ def _logout_address(request: web.Request, desk: Desk, signed_in: SignedIn) -> st
 def _answer(request: web.Request, desk: Desk, *, told: bool, onward: str | None, was_signed_in: bool) -> web.Response:
     """For a person: onward to the platform's own logout page, or back; where it was not told, that is said first."""
     if not wants_page(request):
-        response = data({"signed_out": True, "platform_told": told, "continue_at": onward})
+        response = data({"signed_out": True, "platform_told": told and was_signed_in, "continue_at": onward})
     elif told:
         response = see_other(onward or desk.login.signed_out)
     else:

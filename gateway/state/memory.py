@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from gateway.errors import StateUnavailable
 from gateway.expiry import Expiry
 
+_MOST_BYTES = 256 << 20
+"""Bytes of keys and values at once: what clients have us keep (logins, forms) is bounded by its size as well."""
+
 
 class Kept:
     """One entry: what is kept, until when (monotonic seconds), and the lists that name it."""
@@ -29,6 +32,7 @@ class MemoryStore:
         capacity: most uses remembered at once; about 350 bytes each.
         monotonic: seconds, never running backwards.
         values: most values kept at once.
+        most_bytes: and most bytes of them and their keys.
         clock: wall clock, Unix seconds.
 
     Attributes:
@@ -41,11 +45,12 @@ class MemoryStore:
         monotonic: Callable[[], float] = time.monotonic,
         *,
         values: int = 200_000,
+        most_bytes: int = _MOST_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.unknown_before = float(int(clock()))
         self._used = _Table(capacity, monotonic)
-        self._values = _Table(values, monotonic)
+        self._values = _Table(values, monotonic, most_bytes)
 
     async def first_use(self, key: bytes, seconds: float) -> bool:
         """See gateway.contracts.OnceStore."""
@@ -93,8 +98,10 @@ class MemoryStore:
 class _Table:
     """Entries that end, and the lists that name them. Never more than its capacity."""
 
-    def __init__(self, capacity: int, monotonic: Callable[[], float]) -> None:
+    def __init__(self, capacity: int, monotonic: Callable[[], float], most_bytes: int = _MOST_BYTES) -> None:
         self._capacity = capacity
+        self._most_bytes = most_bytes
+        self._held = 0
         self._monotonic = monotonic
         self._entries: dict[bytes, Kept] = {}
         self._lists: dict[bytes, dict[bytes, None]] = {}
@@ -108,9 +115,12 @@ class _Table:
         now = self._monotonic()
         for ended in self._expiry.over(now):
             self._remove(ended)
+        replaced = self._entries.get(key)
+        held = self._held + len(key) + len(value) - (0 if replaced is None else len(key) + len(replaced.value))
+        if (replaced is None and len(self._entries) >= self._capacity) or held > self._most_bytes:
+            raise StateUnavailable(f"{len(self._entries)} entries are kept, no room for another")
         self._remove(key)
-        if len(self._entries) >= self._capacity:
-            raise StateUnavailable(f"{self._capacity} entries are kept, no room for another")
+        self._held += len(key) + len(value)
         kept = self._entries[key] = Kept(value, now + max(seconds, 0.0), lists)
         self._expiry.add(key, kept.until)
         for name in lists:
@@ -131,6 +141,7 @@ class _Table:
         kept = self._entries.pop(key, None)
         if kept is None:
             return
+        self._held -= len(key) + len(kept.value)
         self._expiry.discard(key, kept.until)
         for name in kept.lists:
             named = self._lists[name]

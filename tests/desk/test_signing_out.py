@@ -102,6 +102,12 @@ async def test_a_program_is_told_in_json(world, browser):
     assert said["continue_at"].startswith(PORTAL)
 
 
+async def test_who_is_not_signed_in_is_not_told_that_anybody_was_told(world, browser):
+    response = await browser.client.post("/sso/logout", headers=browser.plain())
+    assert (await response.json())["platform_told"] is False
+    assert world.province.ended == []
+
+
 async def test_a_client_without_cookies_signs_out_with_its_token(world, browser):
     await browser.sign_in()
     token, _ = await world.house.sessions.issue_token(browser.session)

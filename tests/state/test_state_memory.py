@@ -30,6 +30,20 @@ async def test_a_use_is_known_to_the_very_end_of_its_time(seconds):
     assert await store.first_use(b"k", 10)
 
 
+async def test_what_is_kept_is_bounded_by_its_size_too(seconds):
+    """Few large values take as much memory as many small ones; what is there stays, and room comes back."""
+    store = MemoryStore(monotonic=seconds, most_bytes=100)
+    await store.write(b"a", b"x" * 60, 10)
+    with pytest.raises(StateUnavailable):
+        await store.write(b"b", b"x" * 60, 10)
+    with pytest.raises(StateUnavailable):
+        await store.write(b"a", b"x" * 100, 10)
+    assert await store.read(b"a") == b"x" * 60
+    await store.write(b"a", b"x" * 90, 10)
+    await store.drop(b"a")
+    await store.write(b"b", b"x" * 99, 10)
+
+
 async def test_a_full_store_says_that_it_cannot_tell_and_forgets_nothing(seconds):
     store = MemoryStore(capacity=2, values=1, monotonic=seconds)
     await store.first_use(b"a", 10)
