@@ -124,7 +124,7 @@ class Alipay(SignInChannel[AlipayConfig]):
         super().__init__(config, context)
         self.calls = PlatformCalls(config.calls, context)
         self.freshness = Freshness(context, config.window)
-        self.clock_offsets: dict[str, float] = {}
+        self.clock_offsets = self.calls.clock_offsets  # of the interface, and of who sends messages
         self._keys = [_public_key(text) for text in config.public_keys]
         self._private_key = None if config.private_key is None else _private_key(config.private_key)
         self._unsigned = dict.fromkeys(config.notifications, ("sign", "sign_type")) | dict.fromkeys(
@@ -134,9 +134,7 @@ class Alipay(SignInChannel[AlipayConfig]):
 
     def status(self) -> dict[str, Any]:
         """The breaker's state, and how far clocks are ahead: of message senders and of the interface."""
-        status = self.calls.status()
-        offsets = status.get("clock_offsets", {}) | self.clock_offsets
-        return status | ({"clock_offsets": offsets} if offsets else {})
+        return self.calls.status()
 
     async def identify(self, inbound: Inbound) -> Credential | None:
         """Check a message's shape, time, signature, addressee and first use; or read a labelled request's token.

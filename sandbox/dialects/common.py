@@ -1,6 +1,7 @@
 """What the simulated dialects share: a login page, tickets that are good once, tokens, a clock that can be wrong."""
 
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,7 +108,7 @@ class Tickets:
         return len(found)
 
 
-class Dialect:
+class Dialect(ABC):
     """What every dialect's platform has, under a path of its own.
 
     Attributes:
@@ -141,9 +142,9 @@ class Dialect:
         app.add_routes([*common, *self.routes()])
         return app
 
+    @abstractmethod
     def routes(self) -> list[web.RouteDef]:
         """The dialect's own steps."""
-        raise NotImplementedError
 
     def login_page(self, kind: SubjectType | None, back: str | None, **carried: str) -> web.Response:
         """Let somebody be chosen who goes back to `back`.
@@ -180,9 +181,9 @@ class Dialect:
         carried = {name: str(value) for name, value in form.items() if name not in ("user", "back", "level")}
         return self.ticketed(account, min(strength, account.highest), back, carried)
 
+    @abstractmethod
     def ticketed(self, account: Account, level: int, back: str, carried: Mapping[str, str]) -> web.Response:
         """Send the browser back with a ticket in the dialect's own way."""
-        raise NotImplementedError
 
     async def give(self, request: web.Request) -> web.Response:
         """`GET …/sandbox/token?user=…`: a token without a login page, for trying things out."""

@@ -52,6 +52,10 @@ class TifGateway(Dialect):
         """Everything under `/to/`."""
         return [web.route("*", "/to/{path:.*}", self.board.endpoint("gateway", self.hand_on))]
 
+    def ticketed(self, account: Account, level: int, back: str, carried: Mapping[str, str]) -> web.Response:
+        """Nobody signs in at a gateway; it vouches for who is known already."""
+        raise InvalidRequestError("nobody signs in here: name who calls by X-Sandbox-User, under /to/")
+
     async def hand_on(self, request: web.Request) -> web.Response:
         """Send the request on, vouched for."""
         user, spoil = request.headers.get("X-Sandbox-User"), request.headers.get("X-Sandbox-Spoil", "")
