@@ -37,6 +37,22 @@ def sign_in(principal: Principal | None = None, **changed) -> SignIn:
     return SignIn(principal or person(), **(given | {"units": (Unit("unit-1", "示例公司"),)} | changed))
 
 
+UNMISTAKABLE = (
+    "subject-of-one-person",
+    "ticket-of-one-login",
+    "session-at-the-province",
+    "token-of-the-platform",
+    "欧阳某某",
+)
+"""What `unmistakable_sign_in` holds: too long to turn up in sealed bytes and hashes by chance."""
+
+
+def unmistakable_sign_in() -> SignIn:
+    subject, ticket, session, token, name = UNMISTAKABLE
+    profile = Profile(name=name, id_number="440101199001011234")
+    return sign_in(person(subject=subject, session=session), profile=profile, ticket=ticket, token=token)
+
+
 class Steps:
     """A store whose every step goes through a gate: it can be stopped, failed and counted.
 

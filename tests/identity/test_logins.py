@@ -24,7 +24,7 @@ from tests.plugin_world import Clock
 CALLBACK = "https://gw.example.gov.cn/sso/callback/province"
 BROWSER = "secret-in-this-browsers-cookie"
 ANSWER = {"code": "code-1"}
-SENDER = ("https://kept.province.example", Kind.NATURAL, "u-1", None)
+SENDER = ("https://kept.province.example", Kind.NATURAL, "subject-of-one-person", None)
 FORM = KeptForm("/claims", "a=1", b"amount=1&csrf_token=x", SENDER)
 
 
@@ -340,7 +340,7 @@ async def test_nothing_of_it_can_be_read_in_the_store(desk):
     kept = await desk.logins.keep_form(FORM)
     table = desk.store.store._values
     everything = b"\n".join([*table._entries, *(kept.value for kept in table._entries.values()), *table._lists])
-    for secret in (login.state, login.nonce, login.secret, BROWSER, "S" * 43, "amount", kept, "/medical", "u-1"):
+    for secret in (login.state, login.nonce, login.secret, BROWSER, "S" * 43, "amount", kept, "/medical", SENDER[2]):
         assert secret.encode() not in everything
 
 

@@ -12,7 +12,15 @@ from gateway.identity.notices import read_signed_notice
 from gateway.model import Kind
 from gateway.signin import ChannelAccount
 from gateway.tokens.bearer import SESSION_MARK
-from tests.identity.session_world import KEYS, House, cancelled_at, person, sign_in
+from tests.identity.session_world import (
+    KEYS,
+    UNMISTAKABLE,
+    House,
+    cancelled_at,
+    person,
+    sign_in,
+    unmistakable_sign_in,
+)
 from tests.plugin_world import ISSUER, NOW
 
 
@@ -70,12 +78,13 @@ async def test_an_id_that_never_was_opens_nothing(house, session):
 
 async def test_nothing_of_a_session_can_be_read_in_the_store(house):
     """Not the value, not the entry's name, not the lists: all that a thief of the store has."""
-    session, known = await house.sessions.begin(sign_in(ticket="ST-1"), ChannelAccount("wechat", "wx1", "openid-1"))
+    account = ChannelAccount("wechat", "wx1", "openid-of-one-person")
+    session, known = await house.sessions.begin(unmistakable_sign_in(), account)
     token, _ = await house.sessions.issue_token(session)
     table = house.inner._values
     held = [*table._entries, *(kept.value for kept in table._entries.values()), *table._lists]
     everything = b"\n".join(held)
-    for secret in (session, token, "u-1", "ST-1", "张三", "4401", "platform-token", "openid-1", "province-sid-1"):
+    for secret in (session, token, account.id, *UNMISTAKABLE):
         assert secret.encode() not in everything
     assert known.handle.encode() not in everything
 
