@@ -64,7 +64,7 @@ class Problems:
     def extend(self, error: ConfigurationError) -> None:
         """Note what another reader found."""
         for number, text in enumerate(error.problems):
-            self._note(text.partition(":")[0], number, text)
+            self._note(text.partition(":")[0], number, _in_one_line(text))
 
     def _note(self, file: str, line: int, text: str) -> None:
         if file not in self._files:
@@ -76,6 +76,11 @@ class Problems:
         found = list(dict.fromkeys(text for *_, text in sorted(self._found)))
         more = len(found[MOST_TOLD:]) + self._uncounted
         return [*found[:MOST_TOLD], f"and {more} more"] if more else found
+
+
+def _in_one_line(text: str) -> str:
+    """With escapes for what would break the line: the name of a file may hold anything."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def _shortened(text: str) -> str:
