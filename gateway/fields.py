@@ -33,7 +33,18 @@ HOP_BY_HOP = frozenset(
 INWARD_PREFIX = b"tongguan-"
 """What the gateway itself and its re-authorizers say inward; a client's own fields of such names never get this far."""
 
-OWN_PREFIXES = (INWARD_PREFIX, b"x-tongguan-", b"x-tif-", b"x-forwarded-", b"x-original-", b"x-rewrite-", b"x-envoy-")
+OWN_PREFIXES = (
+    INWARD_PREFIX,
+    b"x-tongguan-",
+    b"x-tif-",
+    b"x-forwarded-",
+    b"x-original-",
+    b"x-rewrite-",
+    b"x-envoy-",
+    b"client-cert",
+    b"x-client-cert",
+    b"x-ssl-client-",
+)
 """Names by which something could be claimed that only a gateway may say; from a client or a system they never pass."""
 
 REQUEST_FIELDS = frozenset(

@@ -6,12 +6,18 @@ matched are the bytes that are forwarded. edge/answering.py calls it; its tests 
 
 import contextlib
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import unquote_to_bytes
 
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.http_writer import HttpVersion10, HttpVersion11
 
+from gateway.crypto import CryptoError
+from gateway.crypto.der import SEQUENCE, Reader
 from gateway.errors import (
     ExpectationUnknown,
     HeadersTooLarge,
@@ -35,6 +41,8 @@ _PLAIN_QUERY = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/?-]*")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _AUTHORITY = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _WEBSOCKET_KEY = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
+_BYTE_SEQUENCE = re.compile(rb":([A-Za-z0-9+/=]+):")
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END CERTIFICATE-----\s*")
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(/[^#]*)?")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _NEVER_IN_A_PATH = frozenset(b"/\\;")
@@ -51,6 +59,8 @@ _LISTS = frozenset(
 _MOST_NAMES = 2048
 _LONGEST_NAME = 64
 """How many names are remembered, and how long they may be: nobody fills the memory with odd ones."""
+_MOST_CERTIFICATES = 512
+"""How many certificates are remembered; as header fields, of which one has at most 8 KiB."""
 
 
 class InboundReader:
@@ -59,7 +69,7 @@ class InboundReader:
     Args:
         hosts: values of Host that are served, lower case.
         scheme: how the public reaches this gateway.
-        trusted: proxies whose X-Forwarded-For is believed.
+        trusted: proxies that are believed: who the client is, and which certificate it has shown.
         limits: header limits.
     """
 
@@ -71,6 +81,7 @@ class InboundReader:
         self._limits = limits
         self._names: dict[bytes, bytes] = {}
         self._addresses: dict[bytes, str] = {}
+        self._fingerprint = lru_cache(maxsize=_MOST_CERTIFICATES)(_fingerprint)
 
     def trusts(self, peer: str) -> bool:
         """Tell whether a peer address (empty for a Unix socket) is one of the trusted proxies."""
@@ -116,6 +127,9 @@ class InboundReader:
             self._scheme,
             body,
             _asked_upgrade(method, fields) if b"upgrade" in fields else None,
+            self._certificate(fields)
+            if trusted and (b"x-ssl-client-verify" in fields or b"client-cert" in fields)
+            else None,
         )
 
     def client_of(self, message: RawRequestMessage, peer: str) -> str:
@@ -196,6 +210,33 @@ class InboundReader:
             if not self._is_proxy(address):
                 return str(address)
         return ""
+
+    def _certificate(self, fields: dict[bytes, bytes]) -> str | None:
+        """Fingerprint of the certificate that the client has shown to a trusted proxy; None when it has shown none.
+
+        Two spellings: `Client-Cert` (RFC 9440 §2.2), and the pair that nginx can set: `X-SSL-Client-Verify` with
+        `$ssl_client_verify`, `X-SSL-Client-Cert` with `$ssl_client_escaped_cert`.
+        """
+        value = fields.get(b"client-cert")
+        verdict = fields.get(b"x-ssl-client-verify")
+        if value is not None and verdict is not None:
+            raise RequestMalformed("a client certificate in two spellings: one of them may be the client's own")
+        if value is not None:
+            return self._fingerprint(value, False)
+        return self._fingerprint(fields.get(b"x-ssl-client-cert", b""), True) if verdict == b"SUCCESS" else None
+
+
+def _fingerprint(value: bytes, escaped: bool) -> str:
+    """SHA-256 of a certificate's DER. The proxy has judged it: here it only has to be one whole element."""
+    found = _PEM.fullmatch(unquote_to_bytes(value)) if escaped else _BYTE_SEQUENCE.fullmatch(value)
+    try:
+        der = b64decode(b"".join(found[1].split()) if found else b"", validate=True)
+        reader = Reader(der)
+        reader.take(SEQUENCE)
+        reader.end()
+    except (ValueError, CryptoError):
+        raise RequestMalformed("the client certificate of a trusted proxy cannot be read") from None
+    return sha256(der).hexdigest()
 
 
 def _check_framing(fields: dict[bytes, bytes], modern: bool) -> None:

@@ -6,7 +6,7 @@ stay out of `repr`. contracts.py says which part makes which of them.
 
 from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -114,6 +114,8 @@ class Inbound(msgspec.Struct, frozen=True):
         scheme: how the public reaches this host: from configuration, never from the request.
         body: see Body.
         upgrade: "websocket" when the client asks for one (RFC 6455 §4.1), else None.
+        certificate: SHA-256 of the DER of the client's certificate, 64 hex digits in lower case, as a trusted proxy
+            checked it; None when there was none, and when the peer is no trusted proxy.
     """
 
     id: str
@@ -126,6 +128,7 @@ class Inbound(msgspec.Struct, frozen=True):
     scheme: str
     body: Body = NO_BODY
     upgrade: str | None = None
+    certificate: str | None = None
 
     def field(self, name: str) -> str | None:
         """Value of a header field as text (ISO 8859-1, so that no byte is lost); None when absent."""
@@ -177,6 +180,7 @@ class Principal(msgspec.Struct, frozen=True):
         version: counts changes of the person's profile at the issuer; 0 when the issuer does not say. What was
             remembered of an older version no longer holds.
         level: the issuer's own word for the assurance, as it came; None when it said nothing.
+        device: id of the designated computer whose passkey this session has shown; None when it showed none.
     """
 
     issuer: str
@@ -192,28 +196,7 @@ class Principal(msgspec.Struct, frozen=True):
     verifier: str = ""
     version: int = 0
     level: str | None = None
-
-
-LONGEST_LIFE = 86400.0
-"""Seconds that the longest token lives: so long a withdrawal is kept where nobody says less."""
-
-
-class Withdrawal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that no longer counts, although it may still look good.
-
-    Attributes:
-        kind: `sid` a session, `jti` a token, `sub` everything that a person or unit was given until then.
-        value: its id at the issuer.
-        at: Unix seconds of the withdrawal.
-        until: Unix seconds after which nothing that it concerns can hold any more.
-        issuer: whose id it is; None concerns that id of any issuer.
-    """
-
-    kind: Literal["sid", "jti", "sub"]
-    value: str
-    at: float
-    until: float
-    issuer: str | None = None
+    device: str | None = None
 
 
 class Item(msgspec.Struct, frozen=True):

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.explain.paper import explain
 from gateway.explain.question import Question, parse_principal
-from tests.building_parts import Life
+from gateway.model import Credential, Inbound
+from tests.building_parts import Gate, Life
 from tests.cli.conftest import run
 from tests.configuration.conftest import identity, world
 
@@ -51,6 +52,22 @@ def test_re_authorizers_are_told_apart_from_verifiers(open_world):
     details = {step.stage: step.details for step in explained.steps}
     assert details["verify"][0] == "asserted: believed"
     assert details["reauthorize"] == ("assurance: allow", "owner-switch: allow")
+
+
+class Office(Gate):
+    """A channel that tells which certificate it saw; its `use` is tests.test_explain:Office."""
+
+    async def identify(self, inbound: Inbound) -> Credential | None:
+        Life.told.append(f"certificate {inbound.certificate}")
+        return await super().identify(inbound)
+
+
+def test_a_client_certificate_can_be_assumed(open_world, run):
+    """Parts see it as they see one that a trusted proxy has checked; a header field says nothing here either."""
+    open_world.edit("policy.yaml", "tests.building_parts:Gate", "tests.test_explain:Office")
+    run("explain", "GET", "/guides/1", "--certificate", "0A:" * 31 + "FF")
+    run("explain", "GET", "/guides/1", "-H", "Client-Cert: :MAMCAQE=:")
+    assert [told for told in Life.told if "certificate" in told] == [f"certificate {'0a' * 31}ff", "certificate None"]
 
 
 def test_parts_are_stopped_when_the_question_is_none(open_world):

@@ -1,5 +1,10 @@
 """The raw-request check without a socket: what depends on its own settings. tests/edge sends the rest as raw bytes."""
 
+import contextlib
+import hashlib
+from base64 import b64encode
+from urllib.parse import quote
+
 import pytest
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.http_writer import HttpVersion, HttpVersion11
@@ -82,6 +87,88 @@ def test_what_is_remembered_is_bounded():
     assert len(reading._addresses) <= 2048
     read(message("/", (b"A" * 5000, b"x")), reading)
     assert max(map(len, reading._names)) <= 64
+
+
+DER = b"\x30\x81\x85" + bytes(range(0x85))
+"""One whole element, which is all that this gateway looks at; tests/nginx has a real certificate."""
+FINGERPRINT = hashlib.sha256(DER).hexdigest()
+BASE64 = b64encode(DER).decode()
+PEM = "\n".join(["-----BEGIN CERTIFICATE-----", BASE64[:64], BASE64[64:], "-----END CERTIFICATE-----", ""])
+STANDARD = {"Client-Cert": f":{BASE64}:"}
+OF_NGINX = {"X-SSL-Client-Verify": "SUCCESS", "X-SSL-Client-Cert": quote(PEM, safe="")}
+
+
+def shown(fields, reading=None, trusted=True):
+    """The certificate that a request with these fields has."""
+    raw = [(name.encode(), value.encode()) for name, value in fields.items()]
+    return read(message("/", *raw), reading, trusted=trusted).certificate
+
+
+@pytest.mark.parametrize("fields", [
+    STANDARD, OF_NGINX,
+    OF_NGINX | {"X-SSL-Client-Cert": quote(PEM.replace("\n", "\r\n"), safe="")},
+    OF_NGINX | {"X-SSL-Client-Cert": quote(PEM.strip(), safe="+/=")},
+])  # fmt: skip
+def test_a_trusted_proxy_says_which_certificate_the_client_has_shown(fields):
+    assert shown(fields) == FINGERPRINT
+
+
+@pytest.mark.parametrize("fields", [
+    STANDARD, OF_NGINX, STANDARD | OF_NGINX, {"Client-Cert": "junk"}, OF_NGINX | {"X-SSL-Client-Cert": "junk"},
+])  # fmt: skip
+def test_what_anybody_else_says_of_a_certificate_is_ignored(fields):
+    assert shown(fields, trusted=False) is None
+
+
+@pytest.mark.parametrize("verdict", ["NONE", "FAILED:certificate has expired", "success", "SUCCESS2", "", "0"])
+def test_a_certificate_that_nginx_has_not_accepted_is_none(verdict):
+    assert shown(OF_NGINX | {"X-SSL-Client-Verify": verdict}) is None
+
+
+def test_a_certificate_without_a_verdict_is_none():
+    assert shown({"X-SSL-Client-Cert": OF_NGINX["X-SSL-Client-Cert"]}) is None
+
+
+@pytest.mark.parametrize("value", [
+    "", "::", BASE64, f":{BASE64}", f":{BASE64}:;a=1", f": {BASE64}:", ":MAMCAQ==:", ":MAMCAQEA:", ":MQMCAQE=:",
+    ":MAM=A:", f":{BASE64[:-1]}:", quote(PEM, safe=""),
+])  # fmt: skip
+def test_a_client_cert_that_cannot_be_read_is_refused(value):
+    with pytest.raises(RequestMalformed, match="cannot be read"):
+        shown({"Client-Cert": value})
+
+
+@pytest.mark.parametrize("value", [
+    None, "", BASE64, STANDARD["Client-Cert"], PEM.replace("\n", " "), quote(PEM * 2), quote(PEM)[:-30],
+    quote(PEM.replace("CERTIFICATE", "PUBLIC KEY")), "%2",
+    "-----BEGIN%20CERTIFICATE-----%0A-----END%20CERTIFICATE-----",
+])  # fmt: skip
+def test_an_accepted_certificate_of_nginx_that_cannot_be_read_is_refused(value):
+    with pytest.raises(RequestMalformed, match="cannot be read"):
+        shown({"X-SSL-Client-Verify": "SUCCESS"} | ({} if value is None else {"X-SSL-Client-Cert": value}))
+
+
+@pytest.mark.parametrize("verdict", ["SUCCESS", "NONE"])
+def test_a_certificate_in_two_spellings_is_refused(verdict):
+    """The proxy wrote one of them, and let the other one through."""
+    with pytest.raises(RequestMalformed, match="two spellings"):
+        shown(STANDARD | OF_NGINX | {"X-SSL-Client-Verify": verdict})
+
+
+def test_certificates_are_remembered_and_their_number_is_bounded():
+    reading = reader()
+    for number in [*range(600), 599]:
+        der = b"\x30\x02" + number.to_bytes(2)
+        assert shown({"Client-Cert": f":{b64encode(der).decode()}:"}, reading) == hashlib.sha256(der).hexdigest()
+    remembered = reading._fingerprint.cache_info()
+    assert (remembered.hits, remembered.currsize) == (1, 512)
+
+
+@given(st.binary(max_size=40))
+def test_any_value_of_a_trusted_proxy_is_a_fingerprint_or_a_refusal(value):
+    for fields in ((b"Client-Cert", value),), ((b"X-SSL-Client-Verify", b"SUCCESS"), (b"X-SSL-Client-Cert", value)):
+        with contextlib.suppress(RequestMalformed):
+            assert len(read(message("/", *fields), trusted=True).certificate) == 64
 
 
 @pytest.mark.parametrize(("fields", "asked"), [

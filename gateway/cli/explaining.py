@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from gateway.cli.output import as_text_or_json, config_path, log_of_commands, print_json, print_table
+from gateway.codes import read_fingerprint
 from gateway.explain.paper import Explanation
 from gateway.explain.paper import explain as follow
 from gateway.explain.question import Question, parse_principal
@@ -24,6 +25,7 @@ from gateway.explain.question import Question, parse_principal
 )
 @click.option("--as", "person", metavar="KEY=VALUE,…", help="Believe in subject=…,kind=natural,assurance=3,operator=….")
 @click.option("--client", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The client's address.")
+@click.option("--certificate", metavar="FINGERPRINT", help="The client's certificate, by its SHA-256; colons may stay.")
 @as_text_or_json
 @click.pass_context
 def explain(
@@ -35,6 +37,7 @@ def explain(
     body: BinaryIO | None,
     person: str | None,
     client: str,
+    certificate: str | None,
     form: str,
 ) -> None:
     """Say what would happen to a request, step by step; no business system sees it. 解释请求处理.
@@ -45,7 +48,8 @@ def explain(
     try:
         principal = None if person is None else parse_principal(person)
         content = b"" if body is None else body.read()
-        question = Question(method, url, tuple(map(_header, headers)), token, content, principal, client)
+        shown = None if certificate is None else read_fingerprint(certificate)
+        question = Question(method, url, tuple(map(_header, headers)), token, content, principal, client, shown)
         explanation = follow(path, question, log_of_commands())
     except ValueError as exc:
         raise click.UsageError(str(exc)) from exc

@@ -1,7 +1,7 @@
 """`tongguan explain`: one request on paper. The same pipeline, the same parts, and a forwarder that only notes down.
 
-Nothing is sent to a business system. A token is judged for real, so its verifier may ask the province; an asserted
-principal is believed, so that rules can be tried without one. cli/ shows what comes out.
+Nothing is sent to a business system, nothing is written to the ledger. A token is judged for real, so its verifier may
+ask the province; an asserted principal is believed, so that rules can be tried without one. cli/ shows what comes out.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from gateway.errors import GatewayError
 from gateway.exchange import Exchange
 from gateway.explain.inward import Noting, Shown
 from gateway.explain.question import GivenBody, Question, message_of
+from gateway.facts import LedgerView
 from gateway.fetch import HttpFetch
 from gateway.inbound import InboundReader
-from gateway.inward import IdentitySigner
 from gateway.items import Route, Router
-from gateway.lending import lend
+from gateway.ledger.on_paper import LedgerOnPaper
+from gateway.lending import Lent, lend
 from gateway.model import Credential, Field, Inbound, Principal, Reply, Stage
 from gateway.pipeline import Pipeline
 from gateway.policy import Policy
 from gateway.settings import ItemLimitSettings, PolicySettings, StaticSettings
 from gateway.signin_settings import OWN_SYSTEM
-from gateway.throttle import Rates
 
 _ID = "0" * 31 + "1"
 _ORDER = list(Stage)
@@ -101,12 +101,15 @@ async def _explain(path: Path, question: Question, log: Any) -> Explanation:
 async def _follow(loaded: Loaded, question: Question, fetch: HttpFetch, log: Any) -> Explanation:
     lent = lend(loaded.settings, fetch, log, alone=True)
     settings = policy_from(loaded.policy)
-    build = Build(lent, settings, 1, None)
-    await build.start(forwarders=False)
     try:
-        return await _Paper(loaded.settings, settings, build.policy, lent.signer, lent.rates, question).follow()
+        build = Build(lent, settings, 1, None)
+        await build.start(forwarders=False)
+        try:
+            return await _Paper(loaded.settings, settings, build.policy, lent, question).follow()
+        finally:
+            await build.stop()
     finally:
-        await build.stop()
+        await lent.close()
 
 
 class _Heard(VerifierChain):
@@ -136,8 +139,7 @@ class _Paper:
         static: StaticSettings,
         settings: PolicySettings,
         policy: Policy,
-        signer: IdentitySigner,
-        rates: Rates,
+        lent: Lent,
         question: Question,
     ) -> None:
         self._question = question
@@ -146,13 +148,14 @@ class _Paper:
         self._reader = InboundReader(static.hosts, static.scheme, static.trusted_proxies, static.limits)
         self._inward: list[Shown] = []
         self._verifiers: Said = []
+        self._ledger = lent.context.ledger
         self._error: GatewayError | None = None
         self._items = {item.code: item for item in settings.items}
-        self._forwarders = {system.name: Noting(system, signer, self._inward) for system in settings.systems}
-        self._forwarders[OWN_SYSTEM] = Noting(None, signer, self._inward)
+        self._forwarders = {system.name: Noting(system, lent.signer, self._inward) for system in settings.systems}
+        self._forwarders[OWN_SYSTEM] = Noting(None, lent.signer, self._inward)
         self._router = Router(self._on_paper(route) for route in policy.router.routes())
         on_paper = msgspec.structs.replace(policy, router=self._router, client_rate=None, guide=None)
-        self._pipeline = Pipeline(on_paper, self, rates, static.limits.in_flight)
+        self._pipeline = Pipeline(on_paper, self, lent.rates, static.limits.in_flight)
 
     def _on_paper(self, route: Route) -> Route:
         chain = route.verifiers
@@ -192,7 +195,7 @@ class _Paper:
             case Stage.VERIFY:
                 return [*self._verifiers, *_person(exchange.principal)]
             case Stage.REAUTHORIZE:
-                return exchange.verdicts[len(self._verifiers) :]
+                return [*exchange.verdicts[len(self._verifiers) :], *_unwritten(self._ledger)]
         return []
 
     def _facts(self, exchange: Exchange) -> dict[str, Any]:
@@ -216,7 +219,8 @@ class _Paper:
     def read(self, exchange: Exchange) -> Inbound:
         """See gateway.pipeline.Client."""
         exchange.method = self._message.method
-        return self._reader.read(self._message, exchange.id, self._question.client, False, self._body)
+        inbound = self._reader.read(self._message, exchange.id, self._question.client, False, self._body)
+        return msgspec.structs.replace(inbound, certificate=self._question.certificate)
 
     def admit_body(self, limit: int) -> None:
         """See gateway.pipeline.Client."""
@@ -234,6 +238,10 @@ class _Paper:
 
     def write(self, exchange: Exchange) -> None:
         """See gateway.pipeline.Records."""
+
+
+def _unwritten(ledger: LedgerView | None) -> Said:
+    return [("ledger", told) for told in ledger.told] if isinstance(ledger, LedgerOnPaper) else []
 
 
 def _person(principal: Principal | None) -> list[tuple[str, str]]:

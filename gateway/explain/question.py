@@ -28,6 +28,7 @@ class Question(msgspec.Struct, frozen=True):
         body: the whole body; announced by Content-Length where there is one.
         principal: believed instead of asking the verifiers; None asks them.
         client: address of the client.
+        certificate: fingerprint of the client's certificate, as in `gateway.model.Inbound`; None shows none.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Question(msgspec.Struct, frozen=True):
     body: bytes = b""
     principal: Principal | None = None
     client: str = "127.0.0.1"
+    certificate: str | None = None
 
 
 class GivenBody:
@@ -96,15 +98,15 @@ def message_of(question: Question, host: str) -> RawRequestMessage:
 
 
 def parse_principal(text: str) -> Principal:
-    """Read `subject=…,kind=natural,assurance=3[,operator=…][,issuer=…]`.
+    """Read `subject=…,kind=natural,assurance=3[,operator=…][,issuer=…][,device=…]`.
 
     Raises:
         ValueError: a key is unknown, or subject or kind is missing.
     """
     given = dict(pair.strip().partition("=")[::2] for pair in text.split(","))
-    if unknown := set(given) - {"subject", "kind", "assurance", "operator", "issuer"}:
+    if unknown := set(given) - {"subject", "kind", "assurance", "operator", "issuer", "device"}:
         raise ValueError(
-            f"{', '.join(sorted(unknown))}: only subject, kind, assurance, operator and issuer can be asserted"
+            f"{', '.join(sorted(unknown))}: only subject, kind, assurance, operator, issuer and device can be asserted"
         )
     if not given.get("subject") or given.get("kind") not in {"natural", "legal"}:
         raise ValueError("an asserted principal needs subject=… and kind=natural or kind=legal")
@@ -117,4 +119,5 @@ def parse_principal(text: str) -> Principal:
         expires_at=float("inf"),
         authenticated_at=time.time(),
         verifier="asserted",
+        device=given.get("device"),
     )

@@ -10,7 +10,8 @@ from typing import Literal, Protocol
 
 from gateway.errors import StateUnavailable
 from gateway.expiry import Expiry
-from gateway.model import LONGEST_LIFE, Principal, Withdrawal
+from gateway.model import Principal
+from gateway.withdrawals import LONGEST_LIFE, Withdrawal
 
 Kind = Literal["sid", "jti", "sub"]
 Key = tuple[Kind, str, str | None]

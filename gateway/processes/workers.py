@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
 from gateway.errors import ConfigurationError
-from gateway.model import LONGEST_LIFE
 from gateway.processes.control import BEAT
 from gateway.processes.worker_process import FAILED, Launch, Pace, Snapshot, State, WorkerProcess, spawn
+from gateway.withdrawals import LONGEST_LIFE
 
 T = TypeVar("T")
 

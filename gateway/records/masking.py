@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from urllib.parse import unquote
 
+from gateway.codes import citizen_check_digit, keep_ends
+
 _PLAIN_PATH = re.compile(r"(?:/[a-z_.-]*+[0-9]{0,10}+)++")
 """Most paths: segments of small letters with a short number at their end hold nothing to mask."""
 _SUSPECT = re.compile(r"[0-9]{11}|[0-9]-[0-9]{4}-|[@%=:+\\\"' \t]|e(?:yJ|yA|wo|w0)")
@@ -52,7 +54,6 @@ _PHONE = re.compile(r"((?:00)?86|0)?(1[3-9][0-9])[0-9]{4}([0-9]{4})", re.ASCII)
 _BIRTHDAY = r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 _CITIZEN = re.compile(rf"[1-9][0-9]{{5}}(?:18|19|20)[0-9]{{2}}{_BIRTHDAY}[0-9]{{3}}[0-9Xx]", re.ASCII)
 _CITIZEN_OLD = re.compile(rf"[1-9][0-9]{{7}}{_BIRTHDAY}[0-9]{{3}}", re.ASCII)
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 
 
 def mask_text(text: str) -> str:
@@ -98,10 +99,7 @@ def fingerprint(secret: str) -> str:
 
 def is_citizen_number(text: str) -> bool:
     """Tell whether a text is a citizen number with a good check digit (GB 11643-1999)."""
-    if _CITIZEN.fullmatch(text) is None:
-        return False
-    weighed = sum(int(digit) * weight for digit, weight in zip(text, _WEIGHTS, strict=False))
-    return "10X98765432"[weighed % 11] == text[17].upper()
+    return _CITIZEN.fullmatch(text) is not None and citizen_check_digit(text[:17]) == text[17].upper()
 
 
 SHORTEST_PSEUDONYM_KEY = 16
@@ -181,12 +179,12 @@ def _mask_digits(run: str) -> str:
         masked = _mask_inside(run)
         return _mask_card(run) if masked == run else _RUN.sub(lambda found: _mask_digits(found[0]), masked)
     if _CITIZEN.fullmatch(run):
-        return _kept(run, 1, 2)
+        return keep_ends(run, 1, 2)
     digits = run.rstrip("Xx")
     if phone := _PHONE.fullmatch(digits):
         return f"{phone[1] or ''}{phone[2]}****{phone[3]}{run[len(digits) :]}"
     if _CITIZEN_OLD.fullmatch(digits):
-        return _kept(digits, 1, 2) + run[len(digits) :]
+        return keep_ends(digits, 1, 2) + run[len(digits) :]
     return _mask_card(run)
 
 
@@ -195,7 +193,7 @@ def _mask_inside(run: str) -> str:
     at = 0
     while at + 18 <= len(run):
         if is_citizen_number(run[at : at + 18]):
-            run = run[:at] + _kept(run[at : at + 18], 1, 2) + run[at + 18 :]
+            run = run[:at] + keep_ends(run[at : at + 18], 1, 2) + run[at + 18 :]
             at += 17
         at += 1
     return run
@@ -204,7 +202,7 @@ def _mask_inside(run: str) -> str:
 def _mask_card(run: str) -> str:
     digits = run.rstrip("Xx")
     if 13 <= len(digits) <= 19 and digits[0] in "34569" and _luhn(digits):
-        return _kept(digits, 0, 4) + run[len(digits) :]
+        return keep_ends(digits, 0, 4) + run[len(digits) :]
     return run
 
 
@@ -216,16 +214,9 @@ def _luhn(digits: str) -> bool:
 
 def _identifier(value: str) -> str:
     masked = mask_text(value)
-    return _kept(value, 1, 2) if masked == value else masked
+    return keep_ends(value, 1, 2) if masked == value else masked
 
 
 def _person(value: str) -> str:
     plain = _decoded(value)
-    return fingerprint(value) if plain is None else _kept(plain, 1, 0)
-
-
-def _kept(text: str, first: int, last: int) -> str:
-    """Keep so many characters at both ends; of a short text fewer, never more than half of it."""
-    if first + last > len(text) // 2:
-        first, last = min(first, len(text) // 2), 0
-    return text[:first] + "*" * (len(text) - first - last) + text[len(text) - last :]
+    return fingerprint(value) if plain is None else keep_ends(plain, 1, 0)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, Protocol
 
-from gateway.model import LONGEST_LIFE, Withdrawal
+from gateway.withdrawals import LONGEST_LIFE, Withdrawal
 
 
 class DenySet(Protocol):

@@ -14,11 +14,11 @@ import msgspec
 from redis.asyncio.connection import AbstractConnection
 
 from gateway.errors import StateUnavailable
-from gateway.model import LONGEST_LIFE, Withdrawal
 from gateway.state.feed import DenySet, withdrawals
 from gateway.state.marker import Marker
 from gateway.state.redis_dial import WENT_WRONG, Command, exchange, hang_up
 from gateway.state.redis_link import RedisLink
+from gateway.withdrawals import LONGEST_LIFE, Withdrawal
 
 FRESH = 1.0
 """Seconds after which a follower that has heard nothing does not trust its deny set any more."""

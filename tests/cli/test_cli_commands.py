@@ -318,7 +318,10 @@ def test_explain_says_whether_a_request_would_be_carried(run):
     assert (result.exit_code, explained["carried"], explained["status"]) == (1, False, 404)
 
 
-@pytest.mark.parametrize("arguments", [["-H", "no colon"], ["--as", "kind=natural"], ["--as", "subject=a,age=5"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["-H", "no colon"], ["--as", "kind=natural"], ["--as", "subject=a,age=5"], ["--certificate", "0A:0B"]],
+)
 def test_explain_refuses_what_is_no_question(run, arguments):
     assert run("explain", "GET", "/guides/1", *arguments).exit_code == 2
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from gateway.errors import StateUnavailable
 from gateway.identity.revocations import Revocations
-from gateway.model import Kind, Principal, Withdrawal
+from gateway.model import Kind, Principal
+from gateway.withdrawals import Withdrawal
 
 NOW = 1_800_000_000.0
 HERE, ELSEWHERE = "https://id.province.example", "https://id.line.example"

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from redis_world import free_port
 
 SHIPPED = Path(__file__).parents[2] / "nginx"
 NAME = "www.example.gov.cn"
@@ -40,13 +41,19 @@ def make_certificate(folder):
     (folder / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
-def free_ports(count):
-    """Ports that nobody listens on."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
+def make_client(folder, name):
+    """An authority of its own and a client's certificate by it: NAME-authority.pem, and NAME.pem with its key."""
+    made = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in (f"{name} CA", name)]
+    for place, path in enumerate((f"{name}-authority.pem", f"{name}.pem")):
+        builder = x509.CertificateBuilder(names[0], names[place], keys[place].public_key(), x509.random_serial_number())
+        builder = builder.not_valid_before(made).not_valid_after(made + dt.timedelta(1))
+        builder = builder.add_extension(x509.BasicConstraints(ca=place == 0, path_length=None), critical=True)
+        certificate = builder.sign(keys[0], SHA256())
+        key = keys[place].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        (folder / path).write_bytes(certificate.public_bytes(Encoding.PEM) + key)
+    return folder / f"{name}.pem"
 
 
 class Nginx:
@@ -58,13 +65,15 @@ class Nginx:
         edge: the Unix socket that it expects the edge on.
         unrecorded: its own records.
 
-    `changes` are directives of tongguan.conf with another value, for a test that needs one.
+    `changes` are directives of tongguan.conf with another value, for a test that needs one; with `asks` it asks for
+    client certificates, by the lines that are commented out as shipped.
     """
 
-    def __init__(self, folder, **changes):
+    def __init__(self, folder, *, asks=False, **changes):
         self.folder = folder
+        self._asks = asks
         self._changes = changes
-        self.port, self.plain_port = free_ports(2)
+        self.port, self.plain_port = free_port(), free_port()
         self.edge = folder / "edge.sock"
         self.unrecorded = folder / "unrecorded.jsonl"
         make_certificate(folder)
@@ -92,6 +101,8 @@ class Nginx:
             text = text.replace(shipped, here)
         for directive, value in self._changes.items():
             text = re.sub(rf"(?m)^(\s*){directive} .*?;", rf"\1{directive} {value};", text)
+        if self._asks:
+            text = re.sub(r"(?m)^( *)# (?=ssl_client_certificate |ssl_verify_client )", r"\1", text)
         return self._here(text.replace("http {", f"http {{\n{self._temporary()}"))
 
     def _here(self, text):
@@ -115,17 +126,19 @@ class Nginx:
             process.terminate()
             process.wait(DEADLINE)
 
-    def tls(self, *protocols):
-        """What a client that knows the certificate offers, by ALPN."""
+    def tls(self, *protocols, shows=None):
+        """What a client that knows the certificate offers, by ALPN, and the certificate that it shows (a file)."""
         context = ssl.create_default_context(cafile=str(self.folder / "fullchain.pem"))
+        if shows is not None:
+            context.load_cert_chain(shows)
         if protocols:
             context.set_alpn_protocols(list(protocols))
         return context
 
-    async def connect(self, name=NAME, source="127.0.0.1"):
+    async def connect(self, name=NAME, source="127.0.0.1", shows=None):
         """A TLS connection from an address of this machine; `name` is what the handshake asks for."""
         return await asyncio.open_connection(
-            "127.0.0.1", self.port, ssl=self.tls("http/1.1"), server_hostname=name, local_addr=(source, 0)
+            "127.0.0.1", self.port, ssl=self.tls("http/1.1", shows=shows), server_hostname=name, local_addr=(source, 0)
         )
 
     async def ask(self, head, body=b"", **options):

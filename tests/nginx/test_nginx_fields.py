@@ -16,7 +16,7 @@ CLAIMS = [
     "X-Forwarded-Port", "X-Tif-Uid", "X-Tongguan-Identity", "X-Forwarded-Uri", "X-Forwarded-Method",
     "X-Forwarded-User", "X-Original-URL", "X-Original-URI", "X-Rewrite-URL", "X-Envoy-Original-Path",
     "Tongguan-Identity", "X-Remote-User", "X-Request-Id", "Proxy", "Client-Cert", "Client-Cert-Chain",
-    "X-SSL-Client-Verify", "X-Forwarded-Client-Cert",
+    "X-SSL-Client-Verify", "X-SSL-Client-Cert", "X-SSL-Client-S-DN", "X-Forwarded-Client-Cert",
 ]  # fmt: skip
 """Fields by which a client could claim what only a gateway, or nobody, may say."""
 
