@@ -21,8 +21,12 @@ DEADLINE = 60.0
 
 
 def free_base():
-    """First port of a block that is free now, below the ports that the system hands out by itself."""
-    for base in random.sample(range(11000, 32000, 50), 100):
+    """First port of a block that is free now, below the ports that the system hands out by itself.
+
+    Tests that run in several processes take theirs from different blocks: a free one is taken a moment later only.
+    """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+    for base in random.sample(range(11000 + 50 * process, 31850, 200), 100):
         if all(map(is_free, Places(base, Path()).ports.values())):
             return base
     raise RuntimeError("no free block of ports")

@@ -147,12 +147,13 @@ class Held:
 async def edge(static):
     """A worker's edge that looks often whether a policy still carries; the process's log is put back."""
     root, handlers, level = logging.getLogger(), logging.getLogger().handlers[:], logging.getLogger().level
+    before = structlog.get_config()
     made = EdgeProcess(static, 0, retire_tick=0.005)
     try:
         yield made
         await made.drain(0.1)
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)
         logging.captureWarnings(False)
         root.handlers, root.level = handlers, level
 

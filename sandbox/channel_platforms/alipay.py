@@ -5,6 +5,7 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,9 @@ def make_keys(folder: Path) -> None:
         path.with_suffix(".pub.pem").write_bytes(public)
 
 
+@cache
 def read_key(path: Path) -> RSAPrivateKey:
-    """Read a private key that `make_keys` has written.
+    """Read a private key that `make_keys` has written, once: to check that it is a key takes a twentieth of a second.
 
     Raises:
         ValueError: it is none.

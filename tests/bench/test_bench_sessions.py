@@ -1,5 +1,6 @@
 """bench/measures/sessions.py and bench/visitors.py: sessions that were opened by signing in, also in Redis."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,33 +19,40 @@ from bench.world import BODY, JWKS_PATH, PATH, PERSONS, Cores, World, make_issue
 pytestmark = pytest.mark.needs("nginx", "setpriv", "taskset", "wrk")
 
 
-@pytest.fixture
-def world(tmp_path):
-    """A back end and an issuer of this test's own, all on one core."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("sessions")
+
+
+@pytest.fixture(scope="module")
+def world(folder):
+    """A back end and an issuer, all on one core."""
     core = Cores.of_this_machine().load
-    issuer = make_issuer(tmp_path, PERSONS[:2])
-    backend = start_backend(tmp_path / "backend", core, jwks=issuer.jwks)
+    issuer = make_issuer(folder, PERSONS[:2])
+    backend = start_backend(folder / "backend", core, jwks=issuer.jwks)
     yield World(Cores(core, core), issuer, backend.port, f"http://127.0.0.1:{backend.port}{JWKS_PATH}")
     backend.stop()
 
 
-@pytest.fixture
-def launch(world, tmp_path):
-    """Starts a gateway in a shape; tells its port."""
-    started = []
-
-    def start(shape: Shape) -> int:
-        port = free_port()
-        started.append(TONGGUAN.launch(shape, world, tmp_path, port))
-        return port
-
-    yield start
-    for running in started:
+@contextmanager
+def launched(sessions: SessionShape, world: World, folder: Path):
+    """A gateway in this shape; gives its port."""
+    port = free_port()
+    running = TONGGUAN.launch(Shape(sessions=sessions), world, folder, port)
+    try:
+        yield port
+    finally:
         running.stop()
 
 
-def test_each_person_gets_a_session_of_her_own_that_serves_instead_of_a_token(launch, world):
-    port = launch(Shape(sessions=SessionShape()))
+@pytest.fixture(scope="module")
+def port(world, folder):
+    """A gateway that keeps its sessions itself."""
+    with launched(SessionShape(), world, folder) as port:
+        yield port
+
+
+def test_each_person_gets_a_session_of_her_own_that_serves_instead_of_a_token(port, world):
     cookies = sign_in(port, PERSONS[:3])
 
     check_conduct(Variant.of(TONGGUAN), world, port)
@@ -53,26 +61,23 @@ def test_each_person_gets_a_session_of_her_own_that_serves_instead_of_a_token(la
     assert answers == [(200, BODY)] * 3
 
 
-def test_a_session_that_nobody_opened_is_refused(launch):
+def test_a_session_that_nobody_opened_is_refused(port):
     """Otherwise the measure could be fast for the wrong reason."""
-    port = launch(Shape(sessions=SessionShape()))
-
     status, _ = fetch(port, PATH, {"Cookie": f"__Host-sid={'x' * 43}"})
     assert status == 401
 
 
-def test_a_login_that_does_not_end_with_a_session_says_where_it_ended(launch):
-    port = launch(Shape(sessions=SessionShape()))
-
+def test_a_login_that_does_not_end_with_a_session_says_where_it_ended(port):
     with pytest.raises(SignInError, match=r"/sso/callback/reception was answered 401"):
         sign_in(port, [""])
 
 
 @pytest.mark.needs("redis-server")
-def test_sessions_of_the_other_shape_are_in_redis(launch, tmp_path):
+def test_sessions_of_the_other_shape_are_in_redis(world, tmp_path):
     server, address = start_redis(tmp_path / "redis", Cores.of_this_machine().load)
     try:
-        cookies = sign_in(launch(Shape(sessions=SessionShape(address))), PERSONS[:3])
+        with launched(SessionShape(address), world, tmp_path) as port:
+            cookies = sign_in(port, PERSONS[:3])
         kept = redis.Redis.from_url(address).keys("tongguan:value:session:*")
     finally:
         server.stop()

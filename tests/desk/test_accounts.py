@@ -14,7 +14,8 @@ PLAIN = {"X-Forwarded-Host": HOST, "X-Forwarded-Proto": "https"}
 
 
 @pytest.fixture
-async def world(tmp_path):
+async def world(tmp_path, new_ledger):
+    (tmp_path / "ledger.db").write_bytes(new_ledger)
     ledger = open_ledger("sqlite:///ledger.db", tmp_path)
     await ledger.start()
     yield World(links=ledger.links, devices=ledger.devices)

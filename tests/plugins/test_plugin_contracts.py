@@ -11,6 +11,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from gateway import (
     Deny,
     HttpAnswer,
     Kind,
+    LedgerReauthorizer,
     Login,
     PartContext,
     Principal,
@@ -49,10 +51,11 @@ from gateway import (
 from gateway import Platform as SignInPlatform
 from gateway.configuration.parts import part_config
 from gateway.contracts import Part
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StateUnavailable
 from gateway.state import MemoryStore
 from tests.identity.session_world import House
 from tests.plugin_world import AUDIENCE, ISSUER, NOW, Clock, Platform, Signer, answer, b64, inbound, principal, visit
+from tests.plugins.ledger_view import FACTS, MINE, UNIT, HeldLedger, changed, operator
 
 SECRET = "correct-horse-battery-staple"
 PLATFORM = {"issuer": ISSUER, "audience": AUDIENCE}
@@ -99,6 +102,12 @@ SAMPLES = {
     "plugins.platforms.tif:Tif": {"issuer": ISSUER},
     "plugins.reauthorizers.assurance:Assurance": {"minimum": 3, "max_age": "5m"},
     "plugins.reauthorizers.office_hours:OfficeHours": {"hours": {"monday": ["09:00-12:00"]}},
+    "plugins.reauthorizers.confirm_again:ConfirmAgain": {"methods": ["GET", "POST"]},
+    "plugins.reauthorizers.first_visit:FirstVisit": {},
+    "plugins.reauthorizers.account_binding:AccountBinding": {},
+    "plugins.reauthorizers.operator_grant:OperatorGrant": {},
+    "plugins.reauthorizers.owner_switch:OwnerSwitch": {},
+    "plugins.reauthorizers.designated_device:DesignatedDevice": {"when": "registered"},
     "plugins.example:Ticket": {"secret": SECRET},
     "plugins.example:ClosedItems": {"items": ["item-1"]},
 }
@@ -118,25 +127,34 @@ FILES = sorted(path for path in Path(plugins.__path__[0]).rglob("*.py") if path.
 SIGNER = Signer("ES256", "es256-1")
 KEYS = answer({"keys": [SIGNER.jwk()]})
 
-each_part = pytest.mark.parametrize("use", PARTS)
-each_channel = pytest.mark.parametrize("use", [use for use, part in PARTS.items() if issubclass(part, Channel)])
-each_verifier = pytest.mark.parametrize("use", [use for use, part in PARTS.items() if issubclass(part, Verifier)])
-each_platform = pytest.mark.parametrize("use", [use for use, part in PARTS.items() if issubclass(part, SignInPlatform)])
-each_reauthorizer = pytest.mark.parametrize(
-    "use", [use for use, part in PARTS.items() if issubclass(part, Reauthorizer)]
+CHANNELS, VERIFIERS, PLATFORMS, REAUTHORIZERS, ON_THE_LEDGER = (
+    [use for use, part in PARTS.items() if issubclass(part, kind)]
+    for kind in (Channel, Verifier, SignInPlatform, Reauthorizer, LedgerReauthorizer)
 )
+
+each_part = pytest.mark.parametrize("use", PARTS)
+each_platform = pytest.mark.parametrize("use", PLATFORMS)
+each_on_the_ledger = pytest.mark.parametrize("use", ON_THE_LEDGER)
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 hostile = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Each example is tried on every part of a kind: to think it up takes many times longer than to judge it."""
 
 
-def make(use: str, said: HttpAnswer | Exception = KEYS) -> Part:
-    """The part with its sample settings, beside a platform that says just this, and a log that is kept."""
+def make(use: str, said: HttpAnswer | Exception = KEYS, ledger: HeldLedger | None = None) -> Part:
+    """The part with its sample settings, beside a platform that says just this, a ledger, and a log that is kept."""
     clock = Clock()
     once = MemoryStore(capacity=10, monotonic=lambda: clock.mono)
     log = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
     sessions = House(clock).sessions
     context = PartContext(
-        "part", Platform([said]), once, lambda: clock.wall, lambda: clock.mono, log, sessions=sessions
+        "part",
+        Platform([said]),
+        once,
+        lambda: clock.wall,
+        lambda: clock.mono,
+        log,
+        sessions=sessions,
+        ledger=ledger or HeldLedger(),
     )
     part = PARTS[use]
     return part(part_config(part, SAMPLES[use]), context)
@@ -244,15 +262,15 @@ FIELDS = st.dictionaries(st.sampled_from(FIELD_NAMES), BYTES | ALMOST)
 QUERY = st.text("ab=&%2640+;", max_size=20)
 
 
-@each_channel
 @hostile
 @given(fields=FIELDS, query=QUERY, body=st.binary(max_size=20))
-async def test_a_channel_recognises_or_declines_or_rejects_and_nothing_else(use, fields, query, body):
-    said = await outcome(make(use).identify(inbound("POST", "/guides/1", query, fields, body)))
+async def test_a_channel_recognises_or_declines_or_rejects_and_nothing_else(fields, query, body):
     documented = (Credential, ChannelRejected, CredentialRejected, CrossSite, RequestMalformed, CannotDecide)
-    assert said is None or isinstance(said, documented)
-    assert SECRET not in repr(said)
-    assert not isinstance(said, Credential) or said.channel == "part"
+    for use in CHANNELS:
+        said = await outcome(make(use).identify(inbound("POST", "/guides/1", query, fields, body)))
+        assert said is None or isinstance(said, documented), use
+        assert SECRET not in repr(said), use
+        assert not isinstance(said, Credential) or said.channel == "part", use
 
 
 CLAIMS = {"iss": ISSUER, "aud": AUDIENCE, "sub": "u-1", "exp": NOW + 60, "subject_type": "natural"}
@@ -279,21 +297,21 @@ SAID = (
 )
 
 
-@each_verifier
 @hostile
 @given(token=TOKENS, said=SAID)
-async def test_a_verifier_knows_or_declines_or_rejects_or_cannot_tell_and_nothing_else(use, token, said):
-    verifier = make(use, said)
-    verdict = await outcome(verifier.verify(Credential("web", token)))
-    assert verdict is None or isinstance(verdict, Principal | CredentialRejected | VerifierUnavailable)
-    if isinstance(verdict, Principal):
-        assert verdict.expires_at > NOW
-        assert verdict.verifier == "part"
-        assert verdict.kind in (Kind.NATURAL, Kind.LEGAL)
-        assert verdict.assurance in range(5)
-    written = str(verifier.context.log._logger.calls) + repr(verdict)
-    assert SECRET not in written
-    assert not token or len(token) < 20 or token not in written
+async def test_a_verifier_knows_or_declines_or_rejects_or_cannot_tell_and_nothing_else(token, said):
+    for use in VERIFIERS:
+        verifier = make(use, said)
+        verdict = await outcome(verifier.verify(Credential("web", token)))
+        assert verdict is None or isinstance(verdict, Principal | CredentialRejected | VerifierUnavailable), use
+        if isinstance(verdict, Principal):
+            assert verdict.expires_at > NOW, use
+            assert verdict.verifier == "part", use
+            assert verdict.kind in (Kind.NATURAL, Kind.LEGAL), use
+            assert verdict.assurance in range(5), use
+        written = str(verifier.context.log._logger.calls) + repr(verdict)
+        assert SECRET not in written, use
+        assert not token or len(token) < 20 or token not in written, use
 
 
 LOGINS = st.builds(
@@ -311,30 +329,27 @@ LOGINS = st.builds(
 ANSWERS = st.dictionaries(st.sampled_from(["code", "ticket", "ticketId", "ssotoken", "state", "iss"]), WITH_SURROGATES)
 
 
-@each_platform
 @hostile
 @given(login=LOGINS)
-async def test_a_platform_leads_to_its_login_page_or_says_that_it_cannot(use, login):
-    platform = make(use)
-    try:
-        address = platform.login_address(login)
-    except SignInMalformed:
-        return
-    assert address.startswith(f"{ISSUER}/")
-    assert login.state in address
-    assert login.secret not in address
-    assert address.isascii()
+async def test_a_platform_leads_to_its_login_page_or_says_that_it_cannot(login):
+    for use in PLATFORMS:
+        with suppress(SignInMalformed):
+            address = make(use).login_address(login)
+            assert address.startswith(f"{ISSUER}/"), use
+            assert login.state in address, use
+            assert login.secret not in address, use
+            assert address.isascii(), use
 
 
-@each_platform
 @hostile
 @given(given_back=ANSWERS, login=LOGINS, said=SAID)
-async def test_a_platform_signs_in_or_refuses_or_cannot_tell_and_nothing_else(use, given_back, login, said):
-    platform = make(use, said)
-    verdict = await outcome(platform.redeem(given_back, login))
-    assert isinstance(verdict, SignIn | SignInRefused | VerifierUnavailable)
-    assert SECRET not in repr(verdict)
-    assert not isinstance(verdict, SignIn) or (verdict.principal.kind is Kind.LEGAL) is (verdict.person is not None)
+async def test_a_platform_signs_in_or_refuses_or_cannot_tell_and_nothing_else(given_back, login, said):
+    for use in PLATFORMS:
+        verdict = await outcome(make(use, said).redeem(given_back, login))
+        assert isinstance(verdict, SignIn | SignInRefused | VerifierUnavailable), use
+        assert SECRET not in repr(verdict), use
+        if isinstance(verdict, SignIn):
+            assert (verdict.principal.kind is Kind.LEGAL) is (verdict.person is not None), use
 
 
 @each_platform
@@ -354,7 +369,6 @@ async def test_a_platform_reads_what_it_signed_or_says_why_not(use, token):
     assert isinstance(said, Mapping | CredentialRejected | VerifierUnavailable)
 
 
-@each_reauthorizer
 @hostile
 @given(
     level=st.integers(0, 4),
@@ -362,12 +376,37 @@ async def test_a_platform_reads_what_it_signed_or_says_why_not(use, token):
     subject=st.text(min_size=1),
     authenticated_at=st.none() | st.floats(0, 4e9),
     at=st.floats(0, 4e9),
+    acts=st.sampled_from([None, "op-1", "op-2"]),
+    facts=st.none() | FACTS,
 )
-async def test_a_reauthorizer_decides_and_nothing_else(use, level, kind, subject, authenticated_at, at):
-    asks = principal(assurance=level, kind=kind, subject=subject, authenticated_at=authenticated_at)
-    decision = await make(use).decide(asks, visit(at=at))
-    assert type(decision) in (Allow, Deny, StepUp)
-    if isinstance(decision, Deny):
-        assert re.fullmatch(r"[a-z][a-z0-9-]+", decision.code)
-        assert all(decision.title)
-        assert len(decision.title) == 2
+async def test_a_reauthorizer_decides_and_nothing_else(level, kind, subject, authenticated_at, at, acts, facts):
+    asks = principal(assurance=level, kind=kind, subject=subject, authenticated_at=authenticated_at, operator=acts)
+    for use in REAUTHORIZERS:
+        decision = await make(use, ledger=HeldLedger(facts)).decide(asks, visit(at=at))
+        assert type(decision) in (Allow, Deny, StepUp), use
+        if isinstance(decision, Deny):
+            assert re.fullmatch(r"[a-z][a-z0-9-]+", decision.code), use
+            assert all(decision.title), use
+            assert len(decision.title) == 2, use
+
+
+@each_on_the_ledger
+@pytest.mark.parametrize(("state", "code"), [("suspended", "unit-suspended"), ("revoked", "unit-revoked")])
+async def test_a_reauthorizer_on_the_ledger_lets_nobody_pass_who_is_barred_there(use, state, code):
+    facts = changed(UNIT, state=state, grants=(MINE,), bindings={"medical-insurance": "1"})
+    decision = await make(use, ledger=HeldLedger(facts)).decide(operator(), visit())
+    assert isinstance(decision, Deny)
+    assert decision.code == code
+
+
+@each_on_the_ledger
+async def test_a_reauthorizer_on_the_ledger_cannot_tell_while_nobody_hears_from_it(use):
+    with pytest.raises(StateUnavailable):
+        await make(use, ledger=HeldLedger(silent=True)).decide(operator(), visit())
+
+
+@each_on_the_ledger
+async def test_a_reauthorizer_on_the_ledger_follows_it(use):
+    ledger = HeldLedger()
+    await make(use, ledger=ledger).start()
+    assert ledger.followed == 1

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -9,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("gateway", "plugins", "sandbox") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
+@cache
 def function_lengths() -> dict[str, int]:
     lengths: dict[str, int] = {}
     for path in SOURCES:

@@ -1,0 +1,25 @@
+"""Which test files one process runs one after the other, because they share something that takes long to start.
+
+pytest-xdist hands out whole files; these go out together, so that there is one sandbox and not one per process.
+"""
+
+from xdist.scheduler import LoadFileScheduling
+
+TOGETHER = {
+    "the sandbox": (
+        "test_docs", "browser/", "nginx/test_nginx_edge", "journeys/test_journey_departments",
+        "journeys/test_journey_dialects", "journeys/test_journey_faults", "journeys/test_journey_isolation",
+        "journeys/test_journey_launch", "journeys/test_journey_story",
+    ),
+    "the edges that have to reach something": ("reach/",),
+}  # fmt: skip
+"""What is shared, and how the paths of those who share it start."""
+
+
+class SharingScheduling(LoadFileScheduling):
+    """As `--dist loadfile`, with the files of `TOGETHER` as if they were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        short = file.removeprefix("tests/")
+        return next((name for name, starts in TOGETHER.items() if short.startswith(starts)), file)
