@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,8 +94,16 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def make_issuer(directory: Path, persons: Sequence[str] = PERSONS[:1]) -> Issuer:
-    """Write a JWK set (RFC 7517) and a PEM public key below `directory` and sign each person a token for six hours."""
+def make_issuer(
+    directory: Path, persons: Sequence[str] = PERSONS[:1], operators: Mapping[str, str] | None = None
+) -> Issuer:
+    """Write a JWK set (RFC 7517) and a PEM public key below `directory` and sign each person a token for six hours.
+
+    Args:
+        directory: where the keys go.
+        persons: of whom each gets a token.
+        operators: who acts for those of them that are units (RFC 8693, section 4.1), by unit.
+    """
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     public = key.public_key()
     jwks, pem = directory / "jwks.json", directory / "issuer.pem"
@@ -104,10 +112,11 @@ def make_issuer(directory: Path, persons: Sequence[str] = PERSONS[:1]) -> Issuer
     jwk = {name: jwk[name] for name in ("kty", "n", "e")} | {"kid": KEY_ID, "alg": "RS256", "use": "sig"}
     jwks.write_text(json.dumps({"keys": [jwk]}))
     pem.write_bytes(public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
-    return Issuer([_sign(key, person) for person in persons], jwks, pem)
+    operators = operators or {}
+    return Issuer([_sign(key, person, operators.get(person)) for person in persons], jwks, pem)
 
 
-def _sign(key: rsa.RSAPrivateKey, person: str) -> str:
+def _sign(key: rsa.RSAPrivateKey, person: str, operator: str | None) -> str:
     now = int(time.time())
     claims: dict[str, object] = {
         "iss": ISSUER,
@@ -121,6 +130,8 @@ def _sign(key: rsa.RSAPrivateKey, person: str) -> str:
         "level": 3,
         "acr": "3",
     }
+    if operator is not None:
+        claims |= {"subject_type": "legal", "act": {"sub": operator}}
     return jwt.encode(claims, key, algorithm="RS256", headers={"kid": KEY_ID})
 
 

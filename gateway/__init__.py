@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.breaker import Breaker
+    from gateway.codes import is_within, region_scope
     from gateway.contracts import (
         Channel,
-        Device,
         Fetch,
         HttpAnswer,
         OnceStore,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         TokenRevoked,
         VerifierUnavailable,
     )
+    from gateway.facts import Designated, Device, Facts, Grant, LedgerView
     from gateway.fetch import check_platform_address
     from gateway.identity.cross_site import SAFE_METHODS, check_page, check_request_token
     from gateway.model import (
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         read_token,
         read_unit,
     )
+    from gateway.reauthorization import LedgerReauthorizer, is_during, is_from, is_proven
     from gateway.signatures.certificates import (
         CertificateError,
         TrustAnchors,
@@ -143,13 +145,16 @@ if TYPE_CHECKING:
     from gateway.tokens.national import Sm2Settings
     from gateway.tokens.signed import KeySettings, SignedTokens, type_names
     from gateway.tokens.signed_requests import RepeatedParameterError, canonical_request, sort_query
-    from gateway.units import Duration, Network, Rate, Size
+    from gateway.units import Duration, Name, Network, Rate, Size, Span, parse_span
 
 _HOMES = {
     "gateway.breaker": ("Breaker",),
+    "gateway.codes": (
+        "is_within",
+        "region_scope",
+    ),
     "gateway.contracts": (
         "Channel",
-        "Device",
         "Fetch",
         "HttpAnswer",
         "OnceStore",
@@ -176,6 +181,13 @@ _HOMES = {
         "SignInRefused",
         "TokenRevoked",
         "VerifierUnavailable",
+    ),
+    "gateway.facts": (
+        "Designated",
+        "Device",
+        "Facts",
+        "Grant",
+        "LedgerView",
     ),
     "gateway.fetch": ("check_platform_address",),
     "gateway.identity.cross_site": (
@@ -235,6 +247,12 @@ _HOMES = {
         "identifier",
         "read_token",
         "read_unit",
+    ),
+    "gateway.reauthorization": (
+        "LedgerReauthorizer",
+        "is_during",
+        "is_from",
+        "is_proven",
     ),
     "gateway.signatures.certificates": (
         "CertificateError",
@@ -332,9 +350,12 @@ _HOMES = {
     ),
     "gateway.units": (
         "Duration",
+        "Name",
         "Network",
         "Rate",
         "Size",
+        "Span",
+        "parse_span",
     ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -368,11 +389,14 @@ __all__ = [
     "CryptoProvider",
     "Decision",
     "Deny",
+    "Designated",
     "Device",
     "Duration",
+    "Facts",
     "Fetch",
     "Field",
     "Freshness",
+    "Grant",
     "HeldBody",
     "HttpAnswer",
     "Inbound",
@@ -384,10 +408,13 @@ __all__ = [
     "KeySet",
     "KeySettings",
     "Kind",
+    "LedgerReauthorizer",
+    "LedgerView",
     "Level",
     "Login",
     "MalformedClaimsError",
     "MessageSignature",
+    "Name",
     "Network",
     "OnceStore",
     "PartContext",
@@ -416,6 +443,7 @@ __all__ = [
     "SignedTokens",
     "Size",
     "Sm2Settings",
+    "Span",
     "StepUp",
     "SuccessRule",
     "Template",
@@ -451,10 +479,15 @@ __all__ = [
     "identifier",
     "is_bearer_token",
     "is_component",
+    "is_during",
+    "is_from",
+    "is_proven",
+    "is_within",
     "judging",
     "looks_like_jwt",
     "member_source",
     "members_of",
+    "parse_span",
     "read_authority",
     "read_bearer",
     "read_device_key",
@@ -474,6 +507,7 @@ __all__ = [
     "read_unit",
     "read_version",
     "read_xml",
+    "region_scope",
     "rejecting",
     "rsa_key",
     "shared_key",

@@ -6,10 +6,11 @@ what is made here.
 
 from collections.abc import AsyncIterator
 from html import escape
+from typing import Any
 
 import msgspec
 
-from gateway.errors import GatewayError, MethodNotAllowed
+from gateway.errors import FieldProblem, GatewayError, InputRefused, MethodNotAllowed
 from gateway.model import NO_BODY, Field, Tunnel
 
 _encode = msgspec.json.Encoder().encode
@@ -65,7 +66,7 @@ def render(error: GatewayError, id: str, accept: bytes, accept_language: bytes) 
         )
         return fields, page.encode()
     fields.append((b"content-type", b"application/problem+json"))
-    problem = {
+    problem: dict[str, Any] = {
         "type": f"urn:tongguan:problem:{error.code}",
         "title": error.title[1],
         "status": error.status,
@@ -75,7 +76,14 @@ def render(error: GatewayError, id: str, accept: bytes, accept_language: bytes) 
     }
     if error.way is not None:
         problem["continue_at"] = error.way
+    if isinstance(error, InputRefused):
+        problem["problems"] = [_field_problem(one, language) for one in error.problems]
     return fields, _encode(problem)
+
+
+def _field_problem(problem: FieldProblem, language: str) -> dict[str, str]:
+    detail = problem.title[0] if language == "zh-CN" else problem.title[1]
+    return {"field": problem.field, "detail": detail, "title": problem.title[1]}
 
 
 _PAGE_FIELDS: list[Field] = [

@@ -14,12 +14,14 @@ from aiohttp import http_parser
 
 from gateway.building import Build
 from gateway.configuration.loading import policy_from, static_from
+from gateway.configuration.office_rules import office_rules
 from gateway.edge.server import EdgeServer
 from gateway.errors import ConfigurationError, StateUnavailable
 from gateway.fetch import HttpFetch
 from gateway.heap import at_rest
 from gateway.identity.operators import end_sessions, list_sessions
 from gateway.inbound import InboundReader
+from gateway.ledger.rules import Rules
 from gateway.lending import lend
 from gateway.pipeline import Pipeline
 from gateway.records import health
@@ -85,6 +87,7 @@ class EdgeProcess:
         self._fetch = HttpFetch()
         self._lent = lend(settings, self._fetch, self._log)
         self._prepared: dict[int, Build] = {}
+        self._rules: dict[int, Rules | None] = {}
         self._build: Build | None = None
         self._pipeline: Pipeline | None = None
         self._server: EdgeServer | None = None
@@ -110,7 +113,11 @@ class EdgeProcess:
         """See gateway.processes.worker.Edge."""
         await self._start_lent()
         with at_rest():
-            build = Build(self._lent, policy_from(snapshot), generation, self._build, revision)
+            policy = policy_from(snapshot)
+            build = Build(self._lent, policy, generation, self._build, revision)
+            self._rules[generation] = (
+                None if self._lent.ledger is None else office_rules(policy, self._settings.console)
+            )
         await build.start()
         self._prepared[generation] = build
 
@@ -123,6 +130,9 @@ class EdgeProcess:
         """See gateway.processes.worker.Edge."""
         build = self._prepared.pop(generation)
         old, self._build = self._build, build
+        rules = self._rules.pop(generation)
+        if self._lent.ledger is not None and rules is not None:
+            self._lent.ledger.office.rules = rules
         self._via.clear()
         self._via.update(build.via)
         if self._pipeline is None:
@@ -135,6 +145,7 @@ class EdgeProcess:
     def abandon(self, generation: int) -> None:
         """See gateway.processes.worker.Edge."""
         build = self._prepared.pop(generation, None)
+        self._rules.pop(generation, None)
         if build is not None:
             self._background(build.abandon())
 
@@ -253,9 +264,17 @@ class EdgeProcess:
         feed("tongguan_clock_offset_seconds", lambda: health.clock_offsets(self._said()))
         feed("tongguan_deny_set_entries", lambda: float(len(self._lent.revocations)))
         feed("tongguan_deny_set_current", lambda: float(self._lent.revocations.current()))
+        feed("tongguan_ledger_view_parties", lambda: self._viewed("parties"))
+        feed("tongguan_ledger_view_age_seconds", lambda: self._viewed("heard_seconds"))
         feed("tongguan_ferry_depth", lambda: health.ferry(self._said(), "depth"))
         feed("tongguan_ferry_dwell_seconds_total", lambda: health.ferry(self._said(), "dwell_seconds"))
         feed("tongguan_ferry_late_total", lambda: health.ferry(self._said(), "late"))
+
+    def _viewed(self, what: str) -> dict[tuple[str, ...], float]:
+        """What the view of the ledger says; nothing where nobody needs one, or it has not heard anything yet."""
+        ledger = self._lent.ledger
+        value = None if ledger is None else ledger.view.status().get(what)
+        return {} if value is None else {(): float(value)}
 
     def _refused_connections(self) -> int:
         return 0 if self._server is None else self._server.refused_connections

@@ -18,11 +18,8 @@ from gateway.cors import Cors
 from gateway.desk.host import DeskForwarder
 from gateway.desk.opening import desk_routes, guide_of, open_desk, own_entrances
 from gateway.errors import ConfigurationError
-from gateway.ferry.carriers import carrier_of
 from gateway.fields import REQUEST_FIELDS
-from gateway.forward.direct import DirectForwarder
-from gateway.forward.ferry import FerryForwarder
-from gateway.forward.upstream import Upstream
+from gateway.forward.making import make_forwarder
 from gateway.items import Route, Router
 from gateway.lending import Lent
 from gateway.model import Item
@@ -235,22 +232,10 @@ class Build:
         key = _key(settings.via, settings.name, repr(settings), {}) + _secrets(settings)
         forwarder = self._previous.forwarders.get(key) if self._previous else None
         if forwarder is None:
-            forwarder = self._make_forwarder(settings)
+            forwarder = make_forwarder(settings, self._lent.signer, self._lent.context.log)
             self._fresh.append(forwarder)
         self.forwarders[key] = forwarder
         return forwarder
-
-    def _make_forwarder(self, settings: DirectSettings | FerrySettings) -> Forwarder:
-        signer = self._lent.signer
-        log = self._lent.context.log
-        if isinstance(settings, FerrySettings):
-            return FerryForwarder(settings, carrier_of(settings.carrier), signer, log=log)
-        upstream = Upstream(settings, log=log)
-        if settings.identity == "none":
-            return DirectForwarder(upstream, None, tunnels=settings.tunnels)
-        return DirectForwarder(
-            upstream, lambda principal: signer.assertion(principal, settings.name), tunnels=settings.tunnels
-        )
 
     def _routes(
         self,

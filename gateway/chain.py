@@ -10,6 +10,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -339,9 +340,15 @@ def _objection(name: str, decision: object, exchange: Exchange) -> Exception:
 
 
 def _joined(inject: tuple[Field, ...], more: tuple[Field, ...], name: str) -> tuple[Field, ...]:
-    clash = {field for field, _ in inject} & {field for field, _ in more}
-    if not all(FIELD_NAME.fullmatch(field) for field, _ in more):
-        raise InternalError(f"{name} injects a field whose name is not in lower case")
-    if clash or len({field for field, _ in more}) != len(more):
-        raise InternalError(f"{name} injects a field that is injected already: {sorted(clash)!r}")
-    return inject + more
+    joined = inject + more
+    for field, _ in more:
+        if not _is_field_name(field):
+            raise InternalError(f"{name} injects a field whose name is not in lower case")
+    if len(joined) > 1 and len({field for field, _ in joined}) != len(joined):
+        raise InternalError(f"{name} injects a field that is injected already, or twice")
+    return joined
+
+
+@lru_cache(maxsize=256)
+def _is_field_name(field: bytes) -> bool:
+    return FIELD_NAME.fullmatch(field) is not None

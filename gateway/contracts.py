@@ -16,6 +16,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict
 
 from gateway.crypto import CryptoProvider, chosen_provider
+from gateway.facts import Devices, LedgerView
 from gateway.model import Credential, Decision, Inbound, Outbound, Principal, Reply, Visit
 
 
@@ -105,36 +106,6 @@ class Sessions(Protocol):
         ...
 
 
-class Device(msgspec.Struct, frozen=True):
-    """A device that a signed-in person enrolled: it signs with a key of its own.
-
-    Attributes:
-        id: what it calls itself in requests.
-        algorithm: `ed25519`, `ecdsa-p256` or `sm2`; fixed at enrolment.
-        public_key: raw point or key, as docs/channels.md says.
-        issuer: whose person it belongs to.
-        subject: the person.
-    """
-
-    id: str
-    algorithm: str
-    public_key: bytes
-    issuer: str
-    subject: str
-
-
-class Devices(Protocol):
-    """Enrolled devices (ledger/)."""
-
-    async def find(self, id: str) -> Device | None:  # noqa: A002
-        """The device of this id; None when there is none any more.
-
-        Raises:
-            CannotDecide: nobody can say now.
-        """
-        ...
-
-
 class HttpAnswer(msgspec.Struct, frozen=True):
     """A small answer that was fetched for a part.
 
@@ -185,6 +156,7 @@ class PartContext(msgspec.Struct, frozen=True):
         crypto: see CryptoProvider.
         sessions: see Sessions; None where nobody signs in here.
         devices: see Devices; None where there is no ledger.
+        ledger: see LedgerView; None where there is no ledger.
     """
 
     name: str
@@ -196,6 +168,7 @@ class PartContext(msgspec.Struct, frozen=True):
     crypto: CryptoProvider = msgspec.field(default_factory=chosen_provider)
     sessions: Sessions | None = None
     devices: Devices | None = None
+    ledger: LedgerView | None = None
 
 
 C = TypeVar("C", bound=Settings)
@@ -286,6 +259,11 @@ class Verifier(Part[C]):
 
 class Reauthorizer(Part[C]):
     """Says whether this person may do this item now (再次授权)."""
+
+    closable: ClassVar[bool] = False
+    """True when it asks the owner's switch: she is then offered one for items that name it."""
+    granted: ClassVar[bool] = False
+    """True when it asks for an operator's grant: the back office then opens items that name it."""
 
     @abstractmethod
     async def decide(self, principal: Principal, visit: Visit) -> Decision:

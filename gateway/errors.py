@@ -28,6 +28,7 @@
     │   ├── CrossSite               403  another site's page may have sent it
     │   └── ContentBlocked          403  the inspection at the gatekeeper said no
     ├── Conflict                    409  something must be done first
+    ├── InputRefused                422  a form with fields that cannot be taken
     ├── RateLimited                 429
     ├── CannotDecide                503  we cannot tell whether this may pass, so it does not
     │   ├── VerifierUnavailable     503
@@ -44,7 +45,7 @@
 `detail` is for the record and never shown to a client. docs/errors.md lists the codes; a test holds the two together.
 """
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
 class GatewayError(Exception):
@@ -335,6 +336,34 @@ class Conflict(GatewayError):
         "账户尚未绑定，请先到经办机构办理绑定。",
         "The account is not bound yet. Please have the agency bind it.",
     )
+
+
+class FieldProblem(NamedTuple):
+    """What is wrong with one field of a form.
+
+    Attributes:
+        field: its name; `items.0` for an element of a list.
+        title: what the person is told, Chinese first, then English.
+    """
+
+    field: str
+    title: tuple[str, str]
+
+
+class InputRefused(GatewayError):
+    """Fields of a form or of a JSON body cannot be taken; nothing was saved (RFC 9110 §15.5.21).
+
+    Args:
+        problems: every one of them.
+    """
+
+    status = 422
+    code = "input-refused"
+    title = ("填写的内容有误，请按提示修改。", "Some of what was entered cannot be taken. Please see the fields.")
+
+    def __init__(self, *problems: FieldProblem) -> None:
+        super().__init__(", ".join(problem.field for problem in problems))
+        self.problems = problems
 
 
 class RateLimited(GatewayError):

@@ -21,6 +21,7 @@ from gateway.identity.revocations import Revocations
 from gateway.identity.sessions import SignInSessions
 from gateway.inward import IdentitySigner
 from gateway.ledger import open_ledger
+from gateway.ledger.on_paper import LedgerOnPaper
 from gateway.model import Principal
 from gateway.settings import StaticSettings
 from gateway.state import LocalState, State
@@ -42,7 +43,7 @@ class Lent:
         rates: this worker's counts, told to the others where they share a state.
         sessions: sign-in sessions, which parts have as `context.sessions`; None where nobody signs in.
         logins: logins under way; None where nobody signs in.
-        ledger: what is kept for good; None where nobody signs in.
+        ledger: what is kept for good; None where nothing needs it.
     """
 
     def __init__(
@@ -109,14 +110,29 @@ def lend(settings: StaticSettings, fetch: Fetch, log: Any, *, alone: bool = Fals
     state = LocalState(revocations) if alone else state_of(settings, revocations, rates, log)
     context = PartContext("", fetch, state.store, time.time, time.monotonic, log, provider_of(settings))
     signer, body = signer_of(settings), settings.limits.body
+    ledger = ledger_of(settings, log)
+    if ledger is not None:
+        view = LedgerOnPaper(ledger) if alone else ledger.view
+        context = msgspec.structs.replace(context, devices=ledger.devices, ledger=view)
     if settings.sessions is None:
-        return Lent(context, signer, body, revocations, state, rates)
+        return Lent(context, signer, body, revocations, state, rates, ledger=ledger)
     sessions = SignInSessions(state.store, settings.sessions, revocations, state.feed.withdraw)
     logins = LoginTransactions(state.store, settings.sessions)
-    ledger = open_ledger(settings.ledger, Path(), log=log)  # who is alone does not open it, and cannot ask it
     seen = SessionsElsewhere(sessions) if alone else sessions
-    context = msgspec.structs.replace(context, sessions=seen, devices=ledger.devices)
-    return Lent(context, signer, body, revocations, state, rates, sessions, logins, None if alone else ledger)
+    context = msgspec.structs.replace(context, sessions=seen)
+    return Lent(context, signer, body, revocations, state, rates, sessions, logins, ledger)
+
+
+def ledger_of(settings: StaticSettings, log: Any) -> "Ledger | None":
+    """What is kept for good, not started yet; None where nothing needs it.
+
+    Raises:
+        ConfigurationError: no such database can be used by this installation.
+    """
+    if settings.ledger is None:
+        return None
+    key = settings.records.pseudonym_key.get_secret_value().encode()
+    return open_ledger(settings.ledger, Path(), log=log, key=key, stale=settings.ledger_stale)
 
 
 def state_of(settings: StaticSettings, revocations: Revocations, rates: Rates, log: Any) -> State:

@@ -9,8 +9,12 @@ from pydantic import Field, SecretStr
 
 from gateway.contracts import Settings
 from gateway.model import Kind
+from gateway.office_settings import ConsoleSettings, LocalIdSettings
 from gateway.signin_settings import CryptoSettings, LoginSettings, RedisSettings, SessionSettings
 from gateway.units import AddressText, Duration, Name, Network, Rate, SinkText, Size
+
+USUAL_LEDGER = "sqlite:///ledger.db"
+"""The ledger of whoever needs one and does not say where."""
 
 SHORTEST_MAC_KEY = 32
 """Bytes of the key that both units of a ferry share (RFC 2104 §3: at least the digest's length)."""
@@ -79,7 +83,7 @@ class StaticSettings(Settings):
     )
     scheme: Literal["http", "https"] = Field("https", description="how the public reaches this gateway")
     trusted_proxies: tuple[Network, ...] = Field(
-        (), description="whose X-Forwarded-For is believed; `unix` for a Unix socket's peer"
+        (), description="whose X-Forwarded-For and client certificate are believed; `unix` for a Unix socket's peer"
     )
     unsafe_trust_everybody: bool = Field(False, description="allow 0.0.0.0/0 or ::/0 in trusted_proxies")
     policy: str = Field("policy.yaml", description="the reloadable file, beside this one")
@@ -88,16 +92,27 @@ class StaticSettings(Settings):
         description="where sessions, withdrawals and what was used once live; memory serves one worker",
     )
     redis: RedisSettings | None = Field(None, description="needed by `state: redis`")
-    ledger: str = Field(
-        "sqlite:///ledger.db",
-        description="database of what is kept: `sqlite:///FILE` (beside this file) or `postgresql://…`",
+    ledger: str | None = Field(
+        None,
+        description="database of what is kept: `sqlite:///FILE` (beside this file) or `postgresql://…`;"
+        " `sqlite:///ledger.db` where `sessions` or `console` need one and this is missing",
     )
+    ledger_stale: Duration = Field(
+        5.0, ge=1, le=300, description="how long decisions rest on what was last heard when the ledger cannot be asked"
+    )
+    console: ConsoleSettings | None = Field(None, description="the back office; there is none when missing")
     sessions: SessionSettings | None = Field(None, description="sign-in sessions; nobody signs in here when missing")
     crypto: CryptoSettings = Field(CryptoSettings(), description="national cryptography")
     drain: Duration = Field(30.0, gt=0, description="how long requests in flight may finish after SIGTERM")
     limits: LimitSettings = Field(LimitSettings(), description="what one worker takes on")
     identity: IdentitySettings = Field(description="who the gateway is to business systems")
     records: RecordSettings = Field(description="where records go")
+
+    @property
+    def ledger_url(self) -> str | None:
+        """The ledger's database; None where nothing needs one."""
+        needed = self.sessions is not None or self.console is not None
+        return USUAL_LEDGER if self.ledger is None and needed else self.ledger
 
 
 class CorsSettings(Settings):
@@ -169,6 +184,7 @@ class DirectSettings(Settings):
     request_fields: tuple[str, ...] = Field((), description="client header fields that pass, besides the standard ones")
     response_limit: Size | None = Field(None, description="largest answer body; none when missing, it is streamed")
     identity: Literal["assertion", "none"] = Field("assertion", description="send a signed assertion of who asks")
+    local_id: LocalIdSettings | None = Field(None, description="its own ids of units, which the back office binds")
 
 
 class CarrierSettings(Settings):
@@ -195,6 +211,7 @@ class FerrySettings(Settings):
     response_fields: tuple[str, ...] = Field(
         (), description="answer header fields that come back, besides content-type"
     )
+    local_id: LocalIdSettings | None = Field(None, description="its own ids of units, which the back office binds")
 
 
 SystemSettings = Annotated[DirectSettings | FerrySettings, Field(discriminator="via")]

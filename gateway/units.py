@@ -1,4 +1,4 @@
-"""Durations, sizes, rates, addresses, networks, sinks as people write them. A number without a unit is refused."""
+"""Durations, sizes, rates, spans, addresses, networks, sinks as people write them. A number needs its unit."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -11,6 +11,8 @@ _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|s|m|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"(\d{1,18})(B|KiB|MiB|GiB)", re.ASCII)
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_SPAN = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
+_MINUTES_OF_A_DAY = 24 * 60
 _RATE = re.compile(r"(\d{1,9})/(second|minute|hour|day)", re.ASCII)
 _TARGET = re.compile(
     r"http://(?:([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)|\[([0-9A-Fa-f:.]+)\]):([0-9]{1,5})|unix:(/[!-~]+)"
@@ -65,6 +67,27 @@ def parse_rate(value: object) -> str:
     if isinstance(value, str) and (found := _RATE.fullmatch(value)) and int(found[1]) > 0:
         return value
     raise ValueError(f"{value!r} is no rate; write how many per second, minute, hour or day: 30/minute")
+
+
+def parse_span(value: str) -> tuple[int, int]:
+    """Read `09:00-12:00`: the minutes of the day at which it begins and ends; the last one is outside.
+
+    Raises:
+        ValueError: no such text, or it ends before it begins.
+    """
+    found = _SPAN.fullmatch(value)
+    if found is None:
+        raise ValueError(f"{value!r} is no span of a day; write 09:00-12:00")
+    begins = int(found[1]) * 60 + int(found[2])
+    ends = _MINUTES_OF_A_DAY if found[3] is None else int(found[3]) * 60 + int(found[4])
+    if ends <= begins:
+        raise ValueError(f"{value!r} ends before it begins; write two spans for hours over midnight")
+    return begins, ends
+
+
+def _checked_span(value: str) -> str:
+    parse_span(value)
+    return value
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -177,6 +200,9 @@ Size = Annotated[
 
 Rate = Annotated[str, BeforeValidator(parse_rate), WithJsonSchema(_written(_RATE.pattern, "30/minute"))]
 """So many in a span of time."""
+
+Span = Annotated[str, AfterValidator(_checked_span)]
+"""A span of a day: `09:00-12:00`."""
 
 AddressText = Annotated[
     Address,

@@ -10,6 +10,7 @@ from gateway.units import (
     parse_duration,
     parse_sink,
     parse_size,
+    parse_span,
     parse_target,
     write_duration,
     write_size,
@@ -82,3 +83,29 @@ def test_a_sink_is_a_standard_stream_or_a_file() -> None:
 def test_anything_else_is_no_sink(written: str) -> None:
     with pytest.raises(ValueError, match="is no sink"):
         parse_sink(written)
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("00:00-00:01", (0, 1)), ("09:30-17:00", (570, 1020)), ("00:00-24:00", (0, 1440))]
+)
+def test_a_span_is_read_as_minutes_of_a_day(text: str, minutes: tuple[int, int]) -> None:
+    assert parse_span(text) == minutes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "9:00-12:00",
+        "09:00",
+        "09:00-09:00",
+        "22:00-06:00",
+        "24:00-24:00",
+        "09:00-25:00",
+        "09:00-12:00\n",
+        "٠٩:00-12:00",
+    ],
+)
+def test_what_is_no_span_of_one_day_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"span|before it begins"):
+        parse_span(text)

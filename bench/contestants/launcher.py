@@ -41,6 +41,7 @@ class Shape:
         workers: edge processes.
         via: how `PATH` reaches the back end; "ferry" starts the inner unit too.
         sessions: how sign-in sessions are kept; None where nobody signs in.
+        ledger: a ledger (bench.ledgers) that four re-authorizers of `PATH` decide by; None leaves it to `grants`.
     """
 
     items: int = 10
@@ -48,6 +49,7 @@ class Shape:
     workers: int = 1
     via: Literal["direct", "ferry"] = "direct"
     sessions: SessionShape | None = None
+    ledger: Path | None = None
 
 
 class Launcher(Contestant, Protocol):

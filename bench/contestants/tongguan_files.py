@@ -14,12 +14,15 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from bench.chains import CHAIN
 from bench.contestants.launcher import SessionShape, Shape
 from bench.world import AUDIENCE, ISSUER, PERSONS, World
 
 _CODE = "11440100696927671X344201{:07d}"
 _GUIDE, _LIMITED, _BULK, _FIRST_OTHER = range(4)
 
+GUIDE = _CODE.format(_GUIDE)
+"""Code of the item behind `PATH`."""
 RECEPTION = "reception"
 """The platform that people sign in at."""
 
@@ -101,7 +104,7 @@ def _static(shape: Shape, directory: Path, port: int, management: int) -> dict[s
     }
     if shape.sessions is not None:
         static |= _sessions(shape.sessions, directory)
-    return static
+    return static if shape.ledger is None else static | {"ledger": f"sqlite:///{shape.ledger}"}
 
 
 def _sessions(shape: SessionShape, directory: Path) -> dict[str, Any]:
@@ -115,13 +118,12 @@ def _sessions(shape: SessionShape, directory: Path) -> dict[str, Any]:
 
 def _policy(shape: Shape, world: World, ferry: int) -> dict[str, Any]:
     signing_in = {} if shape.sessions is None else {"login": {"natural": RECEPTION, "client_rate": None}}
-    grants = {"subjects": PERSONS, "item": _CODE.format(_GUIDE), "count": shape.grants}
     return {
         "include": ["items/*.yaml"],
         "channels": [{"name": "web", "use": "plugins.channels.web:Web"}],
         **signing_in,
         "verifiers": list(_verifiers(shape, world)),
-        "reauthorizers": [{"name": "grants", "use": "bench.plugins.grants:Grants", "config": grants}],
+        "reauthorizers": list(_reauthorizers(shape)),
         "systems": list(_systems(shape, world, ferry)),
         "items": list(_items(shape)),
     }
@@ -144,6 +146,14 @@ def _trust(world: World) -> dict[str, Any]:
     }
 
 
+def _reauthorizers(shape: Shape) -> Iterator[dict[str, Any]]:
+    grants = {"subjects": PERSONS, "item": GUIDE, "count": shape.grants}
+    yield {"name": "grants", "use": "bench.plugins.grants:Grants", "config": grants}
+    if shape.ledger is not None:
+        for name, part in CHAIN.items():
+            yield {"name": name, "use": f"{part.__module__}:{part.__name__}"}
+
+
 def _systems(shape: Shape, world: World, ferry: int) -> Iterator[dict[str, Any]]:
     yield {"name": "backend", "via": "direct", "targets": [world.upstream]}
     if shape.via == "ferry":
@@ -152,7 +162,8 @@ def _systems(shape: Shape, world: World, ferry: int) -> Iterator[dict[str, Any]]
 
 
 def _items(shape: Shape) -> Iterator[dict[str, Any]]:
-    guide = _item(_GUIDE, "/guides/{guide_id}", ["GET"], reauthorize=["grants"], limits={"timeout": "10s"})
+    asked = {"reauthorize": ["grants"]} if shape.ledger is None else {"reauthorize": [*CHAIN], "audience": ["legal"]}
+    guide = _item(_GUIDE, "/guides/{guide_id}", ["GET"], limits={"timeout": "10s"}, **asked)
     guide["operations"][0]["id"] = "guide"
     guide["system"] = "inner" if shape.via == "ferry" else "backend"
     yield guide

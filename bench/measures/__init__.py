@@ -9,6 +9,7 @@ from bench.measures.bulk import Bulk
 from bench.measures.ferry import Ferry
 from bench.measures.idle import Idle
 from bench.measures.latency import Latency
+from bench.measures.reauthorization import Reauthorization
 from bench.measures.refusal import Refusal
 from bench.measures.sessions import Sessions
 from bench.measures.sizes import Grants, Items
@@ -22,6 +23,7 @@ MEASURES: Sequence[Measure] = (
     Sessions(),
     Items(),
     Grants(),
+    Reauthorization(),
     Idle(),
     Bulk(),
     Startup(),

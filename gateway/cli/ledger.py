@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -9,6 +11,10 @@ import msgspec
 from gateway.cli.output import as_text_or_json, config_path, print_json
 from gateway.configuration.loading import load_static
 from gateway.ledger import open_ledger
+from gateway.settings import USUAL_LEDGER
+
+if TYPE_CHECKING:
+    from gateway.ledger.ledger import Ledger
 
 
 @click.group()
@@ -23,8 +29,7 @@ def upgrade(ctx: click.Context) -> None:
 
     Stop the gateway and copy the database before: there is no way back.
     """
-    path = config_path(ctx)
-    ledger = open_ledger(load_static(path).ledger, path.parent)
+    ledger = _configured(config_path(ctx))
     before, after = asyncio.run(ledger.upgrade())
     if before.current:
         click.echo(f"{ledger.name}: schema {after.found}, nothing to do")
@@ -40,8 +45,7 @@ def status(ctx: click.Context, form: str) -> None:
 
     Exit code 1 when this version cannot use it as it is.
     """
-    path = config_path(ctx)
-    ledger = open_ledger(load_static(path).ledger, path.parent)
+    ledger = _configured(config_path(ctx))
     schema = asyncio.run(ledger.look())
     if form == "json":
         print_json({"ledger": ledger.name, **msgspec.structs.asdict(schema), "current": schema.current})
@@ -49,3 +53,7 @@ def status(ctx: click.Context, form: str) -> None:
         remedy = "" if schema.current else "; run tongguan db upgrade"
         click.echo(f"{ledger.name}: schema {schema.found or 'none'}, needed is {schema.needed}{remedy}")
     sys.exit(0 if schema.current else 1)
+
+
+def _configured(path: Path) -> "Ledger":
+    return open_ledger(load_static(path).ledger_url or USUAL_LEDGER, path.parent)

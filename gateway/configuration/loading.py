@@ -69,7 +69,7 @@ def load(path: Path) -> Loaded:
             _note(static_rules.find_unshared_state(static, catalogue), source, problems)
         if problems or source is None or static is None or catalogue is None:
             raise ConfigurationError(problems.lines())
-        ledger = _beside(static.ledger, path.parent)
+        ledger = None if static.ledger_url is None else _beside(static.ledger_url, path.parent)
         return Loaded(
             static.model_copy(update={"ledger": ledger}),
             msgspec.json.encode(source.data | {"ledger": ledger}),
@@ -167,6 +167,7 @@ _STATIC_RULES: tuple[Callable[[StaticSettings], Iterator[Finding]], ...] = (
     static_rules.find_bad_keys,
     static_rules.find_bad_sinks,
     static_rules.find_bad_state,
+    static_rules.find_bad_console,
     login_rules.find_bad_sessions,
 )
 _POLICY_RULES: tuple[Callable[[Catalogue], Iterator[Finding]], ...] = (

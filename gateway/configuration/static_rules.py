@@ -10,10 +10,12 @@ from gateway.configuration.catalogue import Catalogue, Finding
 from gateway.configuration.parts import PartUnusableError, import_part
 from gateway.configuration.policy_rules import places_of_shared_state
 from gateway.configuration.problems import written
+from gateway.configuration.yaml_source import Where
+from gateway.identity.sealing import SHORTEST_KEY
 from gateway.inward import load_key
 from gateway.records.masking import SHORTEST_PSEUDONYM_KEY
 from gateway.settings import StaticSettings
-from gateway.units import parse_sink
+from gateway.units import Address, parse_sink
 
 LONGEST_SOCKET_PATH = 107
 """Bytes of `sun_path` without its final NUL (unix(7))."""
@@ -30,22 +32,42 @@ def find_bad_listeners(static: StaticSettings) -> Iterator[Finding]:
         yield ("management",), text
     if management == static.listen and (management.path or management.port):
         yield ("management",), f"{management} is the public listener"
-    for key, address in (("listen", static.listen), ("management", management)):
+    places: list[tuple[Where, Address]] = [(("listen",), static.listen), (("management",), management)]
+    if static.console is not None:
+        console = static.console.listen
+        places.append((("console", "listen"), console))
+        if console in (static.listen, management) and (console.path or console.port):
+            yield ("console", "listen"), f"{console} is another listener already; the back office has one of its own"
+    for where, address in places:
         if len(address.path.encode()) > LONGEST_SOCKET_PATH:
-            yield (key,), f"is longer than {LONGEST_SOCKET_PATH} bytes, the most a Unix socket's path may have"
+            yield where, f"is longer than {LONGEST_SOCKET_PATH} bytes, the most a Unix socket's path may have"
 
 
 def find_bad_hosts(static: StaticSettings) -> Iterator[Finding]:
     """Hosts are written as they come in `Host`."""
-    for index, host in enumerate(static.hosts):
+    yield from _bad_hosts(static.hosts, "hosts")
+
+
+def _bad_hosts(hosts: tuple[str, ...], *place: str) -> Iterator[Finding]:
+    for index, host in enumerate(hosts):
         found = _HOST.fullmatch(host)
         if not found or int(found[1] or 0) > 65535:
-            yield (
-                ("hosts", index),
-                f"{host!r} is no host; write it as it comes in Host, lower case: www.example.gov.cn",
-            )
-        elif host in static.hosts[:index]:
-            yield ("hosts", index), f"{host} is listed twice"
+            yield (*place, index), f"{host!r} is no host; write it as it comes in Host, lower case: www.example.gov.cn"
+        elif host in hosts[:index]:
+            yield (*place, index), f"{host} is listed twice"
+
+
+def find_bad_console(static: StaticSettings) -> Iterator[Finding]:
+    """The back office has hosts, keys that are long enough, and times that fit each other."""
+    console = static.console
+    if console is None:
+        return
+    yield from _bad_hosts(console.hosts, "console", "hosts")
+    for index, key in enumerate(console.keys):
+        if 0 < len(key.get_secret_value().encode()) < SHORTEST_KEY:  # empty: told as a reference
+            yield ("console", "keys", index), f"is shorter than {SHORTEST_KEY} bytes"
+    if console.idle > console.absolute:
+        yield ("console", "idle"), "is longer than `absolute`, the whole life of a session"
 
 
 def find_unsafe_trust(static: StaticSettings) -> Iterator[Finding]:

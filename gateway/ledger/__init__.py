@@ -21,6 +21,8 @@ def open_ledger(
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
     log: Any = None,
+    key: bytes = b"",
+    stale: float = 5.0,
 ) -> "Ledger":
     """Make a ledger of a database; `start` connects it.
 
@@ -30,6 +32,8 @@ def open_ledger(
         clock: wall clock, Unix seconds.
         monotonic: for durations, seconds.
         log: the application log.
+        key: of the digests by which identity numbers are looked for.
+        stale: see LedgerMemory.
 
     Raises:
         ConfigurationError: no such database can be used by this installation.
@@ -37,4 +41,5 @@ def open_ledger(
     from gateway.ledger.database import Database  # noqa: PLC0415 - takes a third of a second, not everybody needs it
     from gateway.ledger.ledger import Ledger  # noqa: PLC0415
 
-    return Ledger(Database(url, base_dir, monotonic), clock, structlog.get_logger() if log is None else log)
+    log = structlog.get_logger() if log is None else log
+    return Ledger(Database(url, base_dir, monotonic), clock, log, key=key, stale=stale)

@@ -1,6 +1,7 @@
 """The database under the ledger: how it is reached, its transactions, and what its failures mean. ledger.py uses it.
 
-SQLite: a write-ahead log, so that readers never wait; every write takes the lock when it begins, and gives up in time.
+Readers never wait (SQLite: a write-ahead log). Writers come one after the other, so that what one has read still holds
+when it writes: every write takes a lock when it begins, and gives up in time.
 """
 
 import os
@@ -21,6 +22,8 @@ BUSY_TIMEOUT = 0.8
 """Seconds that a write waits for another one; with everything around it a refusal comes within a second."""
 
 _CONNECTIONS = 5
+_WRITER = int.from_bytes(b"tongguan", "big")
+"""PostgreSQL's number of the lock that every write takes; it is of one database, not of the whole server."""
 _VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 
 
@@ -54,24 +57,28 @@ class Database:
         self._file: tuple[int, int] | None = None
         self.name = str(self._path) if self.is_file else read.render_as_string(hide_password=True)
 
-    def open(self, *, create: bool) -> None:
+    def open(self, *, create: bool, patient: bool = False) -> None:
         """Make ready to connect.
 
         Args:
             create: make a SQLite file that is not there yet, readable by this user alone.
+            patient: let a statement take as long as it needs, not one second at most, and wait for others who write for
+                half a minute (PostgreSQL).
 
         Raises:
             ConfigurationError: the file is not there or cannot be made.
         """
         if self._path is None:
             url = self._url.set(drivername="postgresql+asyncpg")
-            limits = {"timeout": 1, "command_timeout": 1}
-            self.engine = _make_engine(url, connect_args=limits, pool_pre_ping=True)
+            self.engine = _make_engine(url, connect_args=_postgresql_limits(patient=patient), pool_pre_ping=True)
+            event.listen(self.engine.sync_engine, "begin", _begin_postgresql)
             return
         self._file = _file_of(self._path, create=create)
         uri = {"mode": "rw", "uri": "true"}  # a file that vanishes is not made anew, empty, behind our back
         url = URL.create("sqlite+aiosqlite", database=f"file:{quote(str(self._path))}", query=uri)
         self.engine = _make_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None})
+        if create:  # it stays with the file; whoever only looks leaves an empty one empty
+            event.listen(self.engine.sync_engine, "connect", _write_ahead)
         event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
 
@@ -115,11 +122,33 @@ class Database:
             found: str | None = await connection.scalar(select(_VERSION.c.version_num))
             return found
 
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[Any]:
+        """A connection beside those that everybody shares, for whoever keeps it: the driver's own (following.py).
+
+        Raises:
+            CannotDecide: the database cannot be reached now.
+        """
+        with self._failures():
+            async with self._engine().connect() as connection:
+                shared = await connection.get_raw_connection()
+                driver = shared.driver_connection
+                shared.detach()
+                yield driver
+
+    def require_file(self) -> None:
+        """See that the file is the one that was opened, where the database is a file.
+
+        Raises:
+            CannotDecide: it is gone, or another one took its place.
+        """
+        if self._path is not None and _identity(self._path) != self._file:
+            raise CannotDecide(f"ledger: {self.name} is gone, or another file took its place")
+
     def _engine(self) -> AsyncEngine:
         if self.engine is None:
             raise CannotDecide("ledger: not open")
-        if self._path is not None and _identity(self._path) != self._file:
-            raise CannotDecide(f"ledger: {self.name} is gone, or another file took its place")
+        self.require_file()
         return self.engine
 
     @contextmanager
@@ -186,10 +215,17 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _write_ahead(connection: Any, _: object) -> None:
+    _pragma(connection, "journal_mode = WAL")
+
+
 def _prepare_sqlite(connection: Any, _: object) -> None:
+    _pragma(connection, "foreign_keys = ON")
+
+
+def _pragma(connection: Any, setting: str) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute(f"PRAGMA {setting}")
     cursor.close()
 
 
@@ -199,6 +235,21 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _postgresql_limits(*, patient: bool) -> dict[str, Any]:
+    settings = {
+        "lock_timeout": "30s" if patient else f"{BUSY_TIMEOUT}s",
+        "idle_in_transaction_session_timeout": "10s",  # a worker that hangs within a change shall not stop all others
+    }
+    return {"timeout": 1, "command_timeout": None if patient else 1, "server_settings": settings}
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER})")
+
+
 def _reason(exc: Exception) -> str:
-    cause = exc.orig if isinstance(exc, DBAPIError) and exc.orig is not None else exc
+    cause: BaseException = exc
+    if isinstance(exc, DBAPIError) and exc.orig is not None:
+        cause = exc.orig.__cause__ or exc.orig  # asyncpg's own error is the cause of the one that SQLAlchemy makes
     return str(getattr(cause, "sqlite_errorname", type(cause).__name__))

@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.contracts import Device
 from gateway.errors import Conflict, SignInMalformed
+from gateway.facts import Device
 from gateway.ledger.database import Database
 from gateway.ledger.history import note_change
 from gateway.ledger.tables import DEVICES
@@ -34,7 +34,7 @@ class _Remembered(msgspec.Struct, frozen=True):
 
 
 class EnrolledDevices:
-    """The devices of all persons (gateway.contracts.Devices).
+    """The devices of all persons (gateway.facts.Devices).
 
     Args:
         database: where they are kept.
@@ -48,7 +48,7 @@ class EnrolledDevices:
         self._asking: dict[str, asyncio.Task[Device | None]] = {}
         self._removals = 0
 
-    async def find(self, id: str) -> Device | None:  # noqa: A002 - as in contracts.Devices
+    async def find(self, id: str) -> Device | None:  # noqa: A002 - as in facts.Devices
         """The device of this id; None when there is none any more.
 
         Raises:
@@ -100,7 +100,7 @@ class EnrolledDevices:
             rows = (await connection.execute(question)).all()
         return [EnrolledDevice(row.id, row.algorithm, row.name, row.created_at) for row in rows]
 
-    async def remove(self, id: str, issuer: str, subject: str) -> bool:  # noqa: A002 - as in contracts.Devices
+    async def remove(self, id: str, issuer: str, subject: str) -> bool:  # noqa: A002 - as in facts.Devices
         """Believe a device of this person no longer; False when she has none of that id.
 
         Raises:
@@ -116,7 +116,7 @@ class EnrolledDevices:
         self._remembered.pop(id, None)
         return removed
 
-    async def _read(self, id: str) -> Device | None:  # noqa: A002 - as in contracts.Devices
+    async def _read(self, id: str) -> Device | None:  # noqa: A002 - as in facts.Devices
         until, removals = self._database.monotonic() + BELIEVED, self._removals
         question = select(DEVICES).where(DEVICES.c.id == id, DEVICES.c.removed_at.is_(None))
         async with self._database.reading() as connection:

@@ -1,14 +1,28 @@
-"""Who changed what and when, written in the transaction of the change itself, so that there is never one without."""
+"""Who changed what and when, written in the transaction of the change itself, so that there is never one without.
 
-from sqlalchemy import insert, select
+changes.py reads it.
+"""
+
+from typing import Any
+
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.ledger.database import Database
 from gateway.ledger.tables import CHANGES
-from gateway.ledger.values import Change, Person
+from gateway.ledger.values import Person
 
 
-async def note_change(connection: AsyncConnection, at: float, by: Person, action: str, entry: str) -> None:
+async def note_change(
+    connection: AsyncConnection,
+    at: float,
+    by: Person,
+    action: str,
+    entry: str,
+    *,
+    party: str | None = None,
+    post: str | None = None,
+    detail: dict[str, Any] | None = None,
+) -> None:
     """Write one entry.
 
     Args:
@@ -17,25 +31,11 @@ async def note_change(connection: AsyncConnection, at: float, by: Person, action
         by: who does it.
         action: see Change.
         entry: id of what is changed.
+        party: whose record it concerns; None for links and devices.
+        post: under which it was done; None for owners and the gateway itself.
+        detail: what changed, plain data; None when there is nothing to say.
     """
-    await connection.execute(
-        insert(CHANGES).values(at=at, issuer=by.issuer, subject=by.subject, action=action, entry=entry)
-    )
-
-
-class History:
-    """Reads the history."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def of(self, entry: str) -> list[Change]:
-        """What happened to one link or device, the first change first.
-
-        Raises:
-            CannotDecide: the database cannot be read now.
-        """
-        question = select(CHANGES).where(CHANGES.c.entry == entry).order_by(CHANGES.c.id)
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(question)).all()
-        return [Change(row.at, Person(row.issuer, row.subject), row.action, row.entry) for row in rows]
+    values: dict[str, Any] = {"issuer": by.issuer, "subject": by.subject, "action": action, "entry": entry}
+    values |= {"party_id": party, "post_id": post}
+    # JSON's null is not SQL's: a detail that is not there is left out.
+    await connection.execute(insert(CHANGES).values(at=at, **values, **({} if detail is None else {"detail": detail})))

@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from gateway.errors import CannotDecide, ConfigurationError
+from gateway.ledger.acting import Office, digest_with
+from gateway.ledger.changes import History
 from gateway.ledger.database import Database, tables_of
 from gateway.ledger.devices import EnrolledDevices
-from gateway.ledger.history import History
 from gateway.ledger.links import ChannelLinks
 from gateway.ledger.tables import SCHEMA
+from gateway.ledger.view import LedgerMemory
 
 T = TypeVar("T")
 
@@ -47,31 +49,42 @@ class Ledger:
         database: not open yet.
         clock: wall clock, Unix seconds.
         log: the application log.
+        key: of the digests by which identity numbers are looked for.
+        stale: see LedgerMemory.
 
     Attributes:
         name: what operators call the database; no password in it.
         links: see ChannelLinks.
         devices: see EnrolledDevices.
+        office: where acts begin, see Office.
+        view: everybody's facts in memory, see LedgerMemory.
         history: see History.
         database: see Database.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float], log: Any) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float], log: Any, *, key: bytes = b"", stale: float = 5.0
+    ) -> None:
         self.name = database.name
+        self.office = Office(database, clock, digest_with(key))
+        self.view = LedgerMemory(self.office, log, stale)
         self.links = ChannelLinks(database, clock, log)
         self.devices = EnrolledDevices(database, clock)
-        self.history = History(database)
+        self.history = History(self.office)
         self.database = database
 
-    async def start(self) -> None:
+    async def start(self, *, create: bool = True) -> None:
         """Connect. A SQLite file that is empty or not there is made ready by itself.
+
+        Args:
+            create: False makes nothing: for who only reads.
 
         Raises:
             ConfigurationError: it cannot be opened, or has another schema than this version works with.
         """
-        self.database.open(create=True)
+        self.database.open(create=create)
         try:
-            schema = await self._ready()
+            schema = await (self._ready() if create else self.schema())
         except CannotDecide as error:
             await self.close()
             raise ConfigurationError([f"{error.detail} ({self.name})"]) from error
@@ -97,11 +110,12 @@ class Ledger:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self.view.close()
         await self.database.close()
 
     def status(self) -> dict[str, Any]:
-        """Plain data for operators: the schema, and why the ledger failed when it was asked last (None: it did not)."""
-        return {"schema": SCHEMA, "last_failure": self.database.last_failure}
+        """Plain data for operators: the schema, why the ledger failed when it was asked last, and how its view is."""
+        return {"schema": SCHEMA, "last_failure": self.database.last_failure, "view": self.view.status()}
 
     async def schema(self) -> Schema:
         """What is in the database.
@@ -131,7 +145,7 @@ class Ledger:
         Raises:
             ConfigurationError: it cannot be opened or written, is another program's, or of a newer version.
         """
-        self.database.open(create=True)
+        self.database.open(create=True, patient=True)
         return await self._told(self._upgraded)
 
     async def _told(self, step: Callable[[], Awaitable[T]]) -> T:

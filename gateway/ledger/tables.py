@@ -1,6 +1,10 @@
-"""The ledger's tables as of `SCHEMA`. migrations/ makes them; a test holds the two together. Times are Unix seconds."""
+"""The ledger's tables as of `SCHEMA`. migrations/ makes them; a test holds the two together. Times are Unix seconds.
+
+Here are channel links, devices and the history; the tables of re-authorization are in office_tables.py.
+"""
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     Column,
@@ -14,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """Newest migration. A ledger of another one is not used until `tongguan db upgrade`."""
 
 METADATA = MetaData()
@@ -71,5 +75,11 @@ CHANGES = Table(
     Column("subject", String(256), nullable=False),
     Column("action", String(64), nullable=False),
     Column("entry", String(32), nullable=False),
+    # Whose record it concerns, under which post it was done, and what changed; not there for links and devices.
+    Column("party_id", String(32)),
+    Column("post_id", String(32)),
+    Column("detail", JSON),
     Index("changes_entry", "entry"),
+    Index("changes_party", "party_id"),
+    Index("changes_subject", "issuer", "subject"),
 )

@@ -1,6 +1,12 @@
 """What the ledger hands out. Who somebody is, here or at a channel, is personal data and stays out of every `repr`."""
 
+from typing import Generic, TypeVar
+
 import msgspec
+
+from gateway.ledger.powers import Role
+
+T = TypeVar("T")
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -66,3 +72,63 @@ class Change(msgspec.Struct, frozen=True):
     by: Person
     action: str
     entry: str
+
+
+class Officer(msgspec.Struct, frozen=True):
+    """A member of the staff under the post that she holds (岗位).
+
+    Attributes:
+        staff: id of the staff member.
+        login: what she signs in with.
+        name: what she is called.
+        post: id of the post.
+        role: what the post is for.
+        scope: region it covers, as a prefix of GB/T 2260 codes; empty covers all.
+    """
+
+    staff: str
+    login: str
+    name: str
+    post: str
+    role: Role
+    scope: str
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Somebody who is signed in and does something with what is hers, or her unit's.
+
+    Attributes:
+        issuer: the platform.
+        subject: its id of the person, or of the unit she acts for.
+        kind: `natural` or `legal`.
+        operator: who acts for the unit; None for natural persons.
+    """
+
+    issuer: str
+    subject: str
+    kind: str
+    operator: str | None = None
+
+    @property
+    def human(self) -> Person:
+        """The human being who acts."""
+        return Person(self.issuer, self.operator or self.subject)
+
+    def __repr__(self) -> str:
+        return f"Owner({self.kind} of {self.issuer!r})"
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A page of a list.
+
+    Attributes:
+        found: its entries.
+        page: which one it is, from 1.
+        more: True when there are pages behind it.
+        total: entries of all pages, at most paging.MOST_COUNTED; None when they were not counted.
+    """
+
+    found: list[T]
+    page: int
+    more: bool
+    total: int | None = None

@@ -94,6 +94,14 @@ FAMILIES = (
         "tongguan_deny_set_current", "gauge", "1 when every worker knows all that was withdrawn; else nobody passes.",
         merge="min", fed=True,
     ),
+    Family(
+        "tongguan_ledger_view_parties", "gauge", "People and units that a worker's view of the ledger holds.",
+        merge="max", fed=True,
+    ),
+    Family(
+        "tongguan_ledger_view_age_seconds", "gauge", "Since the ledger was heard last; the longest of all workers.",
+        merge="max", fed=True,
+    ),
     Family("tongguan_ferry_depth", "gauge", "Messages that wait for the gatekeeper's answer.", ("system",), fed=True),
     Family(
         "tongguan_ferry_dwell_seconds_total", "counter", "Time that answered messages spent between the units.",

@@ -1,40 +1,29 @@
 """Items that are open during office hours only, with holidays and the working days that make up for them (调休)."""
 
-import re
 from datetime import date, datetime
-from typing import Annotated, Literal, get_args
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from gateway import ALLOW, Decision, Deny, PartContext, Principal, Reauthorizer, Settings, Visit
+from gateway import (
+    ALLOW,
+    Decision,
+    Deny,
+    PartContext,
+    Principal,
+    Reauthorizer,
+    Settings,
+    Span,
+    Visit,
+    parse_span,
+)
 
-_SPAN = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
-_MINUTES_OF_A_DAY = 24 * 60
 _DAYS_ZH = ("周一", "周二", "周三", "周四", "周五", "周六", "周日")
 _DAYS_EN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _DAYS: tuple[Day, ...] = get_args(Day)
-
-
-def _minutes(span: str) -> tuple[int, int]:
-    found = _SPAN.fullmatch(span)
-    if found is None:
-        raise ValueError(f"{span!r} is no span of a day; write 09:00-12:00")
-    begins = int(found[1]) * 60 + int(found[2])
-    ends = _MINUTES_OF_A_DAY if found[3] is None else int(found[3]) * 60 + int(found[4])
-    if ends <= begins:
-        raise ValueError(f"{span!r} ends before it begins; write two spans for hours over midnight")
-    return begins, ends
-
-
-def _checked(span: str) -> str:
-    _minutes(span)
-    return span
-
-
-Span = Annotated[str, AfterValidator(_checked)]
 
 
 class OfficeHoursConfig(Settings):
@@ -74,8 +63,8 @@ class OfficeHours(Reauthorizer[OfficeHoursConfig]):
     def __init__(self, config: OfficeHoursConfig, context: PartContext) -> None:
         super().__init__(config, context)
         self._zone = ZoneInfo(config.timezone)
-        self._week = [tuple(map(_minutes, config.hours.get(day, ()))) for day in _DAYS]
-        self._extra = tuple(map(_minutes, config.extra_hours))
+        self._week = [tuple(map(parse_span, config.hours.get(day, ()))) for day in _DAYS]
+        self._extra = tuple(map(parse_span, config.extra_hours))
         self._holidays = frozenset(config.holidays)
         self._extra_days = frozenset(config.extra_days)
         self._title = (

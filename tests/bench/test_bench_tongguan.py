@@ -25,6 +25,7 @@ SHAPES = [
     Shape(via="ferry"),
     Shape(sessions=SessionShape()),
     Shape(sessions=SessionShape("unix:///run/redis.sock", remember=0)),
+    Shape(ledger=Path("/run/ledger.db")),
 ]
 
 

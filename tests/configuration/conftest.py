@@ -28,5 +28,13 @@ def shipped_secrets(identity: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TONGGUAN_IDENTITY_KEY", identity)
     monkeypatch.setenv("TONGGUAN_PROVINCE_SECRET", "given-by-the-province")
     monkeypatch.setenv("TONGGUAN_REDIS_URL", "redis://127.0.0.1:6379/0")
-    for name in ("PSEUDONYM_KEY", "APP_SECRET", "FERRY_KEY", "SESSION_KEY", "INTROSPECTION_SECRET", "NOTICE_KEY"):
+    for name in (
+        "PSEUDONYM_KEY",
+        "APP_SECRET",
+        "FERRY_KEY",
+        "SESSION_KEY",
+        "CONSOLE_KEY",
+        "INTROSPECTION_SECRET",
+        "NOTICE_KEY",
+    ):
         monkeypatch.setenv(f"TONGGUAN_{name}", name.lower() * 8)

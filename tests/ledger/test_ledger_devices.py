@@ -6,8 +6,8 @@ import time
 import msgspec
 import pytest
 
-from gateway.contracts import Device
 from gateway.errors import Conflict, SignInMalformed
+from gateway.facts import Device
 from gateway.ledger import open_ledger
 from gateway.ledger.devices import BELIEVED, MOST_DEVICES
 from gateway.ledger.values import Change, Person

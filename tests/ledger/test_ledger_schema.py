@@ -12,22 +12,17 @@ from contextlib import closing
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
 
 from gateway.errors import ConfigurationError
 from gateway.ledger import open_ledger
 from gateway.ledger.ledger import Schema, remedy
-from gateway.ledger.tables import METADATA, SCHEMA
+from gateway.ledger.office_tables import METADATA
+from gateway.ledger.tables import SCHEMA
 from gateway.ledger.upgrading import known_schemas
 from tests.cli.conftest import identity, run, world
 
 __all__ = ["identity", "run", "world"]
-
-
-def execute(path, *statements: str) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
 
 
 async def test_the_migrations_make_the_tables_that_the_code_knows(ledger):
@@ -39,11 +34,15 @@ async def test_the_migrations_make_the_tables_that_the_code_knows(ledger):
     assert found == []
 
 
-async def test_the_live_link_of_an_account_is_unique_in_the_database(ledger, tmp_path):
-    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
-        [[made]] = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'channel_links_live'")
-    assert made.startswith("CREATE UNIQUE INDEX")
-    assert made.endswith("WHERE removed_at IS NULL")
+async def test_the_live_link_of_an_account_is_unique_in_the_database(ledger):
+    def indexes(connection):
+        return {index["name"]: index for index in inspect(connection).get_indexes("channel_links")}
+
+    async with ledger.database.reading() as connection:
+        live = (await connection.run_sync(indexes))["channel_links_live"]
+    assert live["unique"]
+    conditions = [str(value).strip("()") for key, value in live["dialect_options"].items() if key.endswith("_where")]
+    assert conditions == ["removed_at IS NULL"]
 
 
 def test_the_newest_migration_is_the_schema_of_the_code():
@@ -78,20 +77,20 @@ async def test_the_file_lies_beside_the_configuration_or_where_its_whole_path_sa
 
 
 OTHERS = {
-    "a newer version's": (["UPDATE alembic_version SET version_num = '9999'"], "install the newer version"),
-    "another program's": (["DROP TABLE alembic_version"], "another program"),
+    "a newer version's": ("UPDATE alembic_version SET version_num = '9999'", "install the newer version"),
+    "another program's": ("DROP TABLE alembic_version", "another program"),
 }
 
 
-@pytest.mark.parametrize(("statements", "told"), OTHERS.values(), ids=OTHERS.keys())
-async def test_a_database_of_another_schema_is_not_used_and_not_touched(make_ledger, tmp_path, run, statements, told):
-    await (await make_ledger()).close()
-    execute(tmp_path / "ledger.db", *statements)
+@pytest.mark.parametrize(("statement", "told"), OTHERS.values(), ids=OTHERS.keys())
+async def test_a_database_of_another_schema_is_not_used_and_not_touched(ledger, ledger_url, tmp_path, statement, told):
+    async with ledger.database.writing() as connection:
+        await connection.execute(text(statement))
     with pytest.raises(ConfigurationError) as caught:
-        await open_ledger("sqlite:///ledger.db", tmp_path).start()
+        await open_ledger(ledger_url, tmp_path).start()
     assert told in caught.value.problems[0]
     with pytest.raises(ConfigurationError):
-        await open_ledger("sqlite:///ledger.db", tmp_path).upgrade()
+        await open_ledger(ledger_url, tmp_path).upgrade()
 
 
 def test_an_older_schema_is_upgraded_by_command():

@@ -1,0 +1,13 @@
+"""How lists of the back office are searched and turned over (paging.py)."""
+
+from pydantic import Field
+
+from gateway.contracts import Settings
+from gateway.ledger.inputs.lines import Line
+
+
+class SearchInput(Settings):
+    """What is looked for, and which page of it."""
+
+    text: Line = Field("", max_length=64, description="查找内容 · what is looked for; everything when empty")
+    page: int = Field(1, ge=1, le=10_000, description="页码 · page, from 1")
