@@ -66,19 +66,20 @@ class Nginx:
         unrecorded: its own records.
 
     `changes` are directives of tongguan.conf with another value, for a test that needs one; with `asks` it asks for
-    client certificates, by the lines that are commented out as shipped.
+    client certificates, by the lines that are commented out as shipped; with `office` it serves the back office too.
     """
 
-    def __init__(self, folder, *, asks=False, **changes):
+    def __init__(self, folder, *, asks=False, office=False, **changes):
         self.folder = folder
         self._asks = asks
+        self._office = office
         self._changes = changes
-        self.port, self.plain_port = free_port(), free_port()
-        self.edge = folder / "edge.sock"
+        self.port, self.plain_port, self.office_port = free_port(), free_port(), free_port()
+        self.edge, self.console = folder / "edge.sock", folder / "console.sock"
         self.unrecorded = folder / "unrecorded.jsonl"
         make_certificate(folder)
         shutil.copytree(SHIPPED / "snippets", folder / "snippets")
-        for name in ("nginx.conf", "tongguan.conf"):
+        for name in ("nginx.conf", "tongguan.conf", "console.conf"):
             (folder / name).write_text(self._moved((SHIPPED / name).read_text()))
         for snippet in (folder / "snippets").iterdir():
             snippet.write_text(self._here(snippet.read_text()))
@@ -88,7 +89,9 @@ class Nginx:
         text = "\n".join(line for line in text.splitlines() if "listen [::]:" not in line) + "\n"
         for shipped, here in {
             "listen 443": f"listen 127.0.0.1:{self.port}",
+            "listen 8443": f"listen 127.0.0.1:{self.office_port}",
             "listen 80": f"listen 127.0.0.1:{self.plain_port}",
+            "unix:/run/tongguan-console/console.sock": f"unix:{self.console}",
             "unix:/run/tongguan/edge.sock": f"unix:{self.edge}",
             "/etc/nginx/tls": str(self.folder),
             "/var/log/nginx": str(self.folder),
@@ -103,7 +106,8 @@ class Nginx:
             text = re.sub(rf"(?m)^(\s*){directive} .*?;", rf"\1{directive} {value};", text)
         if self._asks:
             text = re.sub(r"(?m)^( *)# (?=ssl_client_certificate |ssl_verify_client )", r"\1", text)
-        return self._here(text.replace("http {", f"http {{\n{self._temporary()}"))
+        office = f"    include {self.folder}/console.conf;\n" if self._office else ""
+        return self._here(text.replace("http {", f"http {{\n{self._temporary()}{office}"))
 
     def _here(self, text):
         return text.replace("include snippets/", f"include {self.folder}/snippets/")

@@ -132,7 +132,7 @@ def test_a_unit_starts_a_command_and_waits_longer_than_its_drain(unit):
     assert accepted(words)
     longest = DRAIN if "serve" in words else 10
     assert int(settings["TimeoutStopSec"]) > longest
-    assert settings["Type"] == ("notify" if "serve" in words else "exec")
+    assert settings["Type"] == ("exec" if "gatekeeper" in words else "notify")
     assert settings["RestartPreventExitStatus"] == "2"
     for hardened in ("NoNewPrivileges", "MemoryDenyWriteExecute", "PrivateDevices", "RestrictSUIDSGID"):
         assert settings[hardened] == "yes"
