@@ -5,6 +5,7 @@ Tests that use it are marked `needs("chromium", "chromedriver")`. Screenshots go
 
 import shutil
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 from selenium import webdriver
@@ -14,6 +15,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 ARTEFACTS = Path(__file__).parents[1] / ".artefacts"
+AXE = files("axe_core_python").joinpath("axe.min.js")
+AXE_OPTIONS = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['violations']}"
 DEADLINE = 15
 FLAGS = (
     "--headless=new",
@@ -80,6 +83,17 @@ class Chromium:
     def cookies(self):
         """Its cookies for the page that is shown, by name."""
         return {cookie["name"]: cookie for cookie in self.driver.get_cookies()}
+
+    def findings(self):
+        """What axe (WCAG 2, levels A and AA) finds on the page that is serious or worse: rules, with the elements."""
+        self.driver.execute_script(AXE.read_text(encoding="utf-8"))
+        found = self.driver.execute_async_script(f"axe.run({AXE_OPTIONS}).then(arguments[0], arguments[0])")
+        assert "violations" in found, found
+        return {
+            rule["id"]: [node["html"] for node in rule["nodes"]]
+            for rule in found["violations"]
+            if rule["impact"] in ("serious", "critical")
+        }
 
     def shoot(self, name):
         """Keep a picture of the page."""

@@ -1,6 +1,7 @@
 """The command line, `tongguan`. Commands are imported when they are called, so that help is there at once.
 
-Each module here is one group: running, checking, explaining, catalogue, keys, tokens, managing, sessions, ledger.
+Each module here is one group: running, checking, explaining, catalogue, keys, tokens, managing, sessions, ledger and
+staff.
 """
 
 import errno
@@ -39,6 +40,7 @@ class Named(NamedTuple):
 COMMANDS = {
     "serve": Named("gateway.cli.running:serve", "Run the gateway in the foreground.", "启动网关"),
     "gatekeeper": Named("gateway.cli.running:gatekeeper", "Run the unit behind the gatekeeper.", "启动网闸内端机"),
+    "console": Named("gateway.cli.running:console", "Run the back office for the staff.", "启动后台管理"),
     "sandbox": Named("gateway.cli.running:sandbox", "Run everything in miniature, to try things out.", "启动演示环境"),
     "tour": Named("gateway.cli.running:tour", "Play the sandbox's story and check each step.", "演示完整流程"),
     "check": Named("gateway.cli.checking:check", "Say everything that is wrong with a configuration.", "检查配置"),
@@ -55,6 +57,7 @@ COMMANDS = {
     "token": Named("gateway.cli.tokens:token", "Look into a person's token.", "查看令牌"),
     "keys": Named("gateway.cli.keys:keys", "Show our public keys and the issuers'; fetch those now.", "查看密钥"),
     "db": Named("gateway.cli.ledger:db", "Look at the ledger's database, and upgrade it.", "台账数据库"),
+    "staff": Named("gateway.cli.staff:staff", "Begin, list and help the back office's staff.", "后台工作人员账户"),
     "version": Named("gateway.cli.running:version", "Print the version.", "显示版本"),
 }
 

@@ -1,4 +1,4 @@
-"""Commands that run something in the foreground: gateway.processes.serve, the inner unit of gateway.ferry, sandbox."""
+"""Commands that run something in the foreground: gateway.processes.serve, gateway.ferry, gateway.console, sandbox."""
 
 import importlib
 import sys
@@ -41,6 +41,15 @@ def gatekeeper(ctx: click.Context, file: str | None) -> None:
     if named is None:
         raise click.UsageError("name the inner unit's file: tongguan gatekeeper gatekeeper.yaml")
     sys.exit(main_gatekeeper(Path(named)))
+
+
+@click.command()
+@click.pass_context
+def console(ctx: click.Context) -> None:
+    """Run the back office for the staff in the foreground until SIGTERM. 启动后台管理."""
+    from gateway.console.process import main_console  # noqa: PLC0415
+
+    sys.exit(main_console(config_path(ctx)))
 
 
 @click.command(context_settings=_PASSED_ON)

@@ -63,6 +63,17 @@ TABLES: Mapping[str, Mapping[str, Words]] = {
         "posts": ("岗位", "posts"),
         "grants": ("经办人和授权", "operators and grants"),
     },
+    "look": {
+        "appeals": ("申诉", "appeals"),
+        "applications": ("申请", "applications"),
+        "bindings": ("账户绑定", "bindings"),
+        "comparison": ("登记信息比对", "comparison with a business system"),
+        "devices": ("指定电脑", "designated computers"),
+        "grants": ("授权", "grants"),
+        "history": ("变更记录", "history"),
+        "operators": ("经办人", "operators"),
+        "unit": ("登记信息", "registration"),
+    },
     "setting": {
         "open": ("开放", "open"),
         "closed": ("关闭", "closed"),

@@ -1,0 +1,128 @@
+"""Everything that is known here of one person or unit, and what is next to do with it (办理进度)."""
+
+import msgspec
+
+from gateway.console.console import Console
+from gateway.console.words import Words
+from gateway.ledger.applications import ApplicationRecord
+from gateway.ledger.changes import HistoryEntry
+from gateway.ledger.entries import AppealRecord, BindingRecord, DesignatedRecord, GrantRecord
+from gateway.ledger.operators import OperatorRecord
+from gateway.ledger.parties import PartyDetail
+from gateway.ledger.rules import LocalId, Rules
+from gateway.ledger.values import Officer, Page
+
+READY = frozenset({"reviewed", "bound"})
+"""States in which operators, grants, devices and bindings can be added."""
+
+
+class Dossier(msgspec.Struct, frozen=True):
+    """Everything of one record; the lists are the newest first, with what has ended.
+
+    Attributes:
+        detail: the record, and what the province registered.
+        applications: at the counter.
+        operators: who can be granted something.
+        grants: what they may do.
+        devices: designated computers.
+        bindings: to business systems.
+        appeals: of the unit.
+        history: a page of it.
+    """
+
+    detail: PartyDetail
+    applications: list[ApplicationRecord]
+    operators: list[OperatorRecord]
+    grants: list[GrantRecord]
+    devices: list[DesignatedRecord]
+    bindings: list[BindingRecord]
+    appeals: list[AppealRecord]
+    history: Page[HistoryEntry]
+
+    @property
+    def ready(self) -> bool:
+        """True when the unit has been reviewed, and was not suspended or revoked."""
+        return self.detail.record.kind == "legal" and self.detail.record.state in READY
+
+    @property
+    def open_application(self) -> ApplicationRecord | None:
+        """The application that waits for its review; None without one."""
+        return next((one for one in self.applications if one.state == "received"), None)
+
+    @property
+    def resting(self) -> bool:
+        """True while grants or bindings are open: the unit's region rests under them."""
+        return any(one.state != "ended" for one in (*self.grants, *self.bindings))
+
+    def present(self) -> list[OperatorRecord]:
+        """The operators who have not left."""
+        return [one for one in self.operators if one.left_at is None]
+
+    def unbound(self, rules: Rules) -> list[LocalId]:
+        """The systems to which the unit has no binding, and none is proposed."""
+        taken = {one.system for one in self.bindings if one.state != "ended"}
+        return [one for system, one in rules.local_ids.items() if system not in taken]
+
+
+async def read_dossier(console: Console, officer: Officer, party: str, page: int = 1) -> Dossier:
+    """Read everything; that somebody looked is noted.
+
+    Args:
+        console: the back office.
+        officer: who looks.
+        party: id of the record.
+        page: of the history, from 1.
+
+    Raises:
+        Forbidden, CannotDecide: see Parties.find.
+    """
+    return Dossier(
+        await console.parties.find(officer, party),
+        await console.applications.of_party(officer, party),
+        await console.operators.of_party(officer, party),
+        await console.grants.of_party(officer, party),
+        await console.devices.of_party(officer, party),
+        await console.bindings.of_party(officer, party),
+        await console.appeals.of_party(officer, party),
+        await console.history.of_party(officer, party, page),
+    )
+
+
+def next_step(dossier: Dossier, rules: Rules) -> Words:
+    """What the procedure asks for next, for whoever sits at the counter."""
+    record = dossier.detail.record
+    if record.kind != "legal":
+        return ("个人记录，无需经办机构办理。", "A person's own record: there is nothing to do for the agency.")
+    waiting = _waiting(dossier)
+    if waiting is not None:
+        return waiting
+    if record.state not in READY:
+        return _BY_STATE[record.state]
+    if not dossier.present():
+        return ("请录入经办人。", "Enter the unit's operators.")
+    if all(one.state == "ended" for one in dossier.grants):
+        return ("请为经办人开通业务事项。", "Open items for the operators.")
+    if dossier.unbound(rules):
+        return ("请比对业务系统信息并绑定账号。", "Compare with the business systems' records, and bind.")
+    return ("已开通，单位登录后即可办理。", "All is done: the unit signs in and does its business.")
+
+
+def _waiting(dossier: Dossier) -> Words | None:
+    if dossier.open_application is not None:
+        return ("申请待审核。", "The application waits for its review.")
+    if any(one.state == "open" for one in dossier.appeals):
+        return ("申诉待处理。", "An appeal waits for its decision.")
+    lists = (dossier.grants, dossier.bindings, dossier.devices)
+    if any(one.state == "proposed" for entries in lists for one in entries):
+        return ("有内容待复核。", "Something that was proposed waits for a second person.")
+    if any(one.state == "offered" for one in dossier.grants):
+        return ("授权待经办人接受。", "A grant waits for the operator to accept it.")
+    return None
+
+
+_BY_STATE = {
+    "new": ("请受理单位申请。", "Record the unit's application."),
+    "applied": ("请受理单位申请。", "Record the unit's application."),
+    "suspended": ("单位已暂停，可恢复或撤销。", "The unit is suspended: resume or revoke it."),
+    "revoked": ("单位已撤销，可重新申请。", "The unit was revoked; it can apply anew."),
+}

@@ -1,0 +1,184 @@
+"""The back office as a process: `tongguan console`. It shares the configuration and the ledger with the edge."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from aiohttp import web
+
+from gateway.configuration.loading import Loaded, load, policy_from
+from gateway.configuration.office_rules import office_rules
+from gateway.console.application import make_console
+from gateway.console.comparing import Comparing
+from gateway.console.opening import open_console
+from gateway.errors import ConfigurationError
+from gateway.forward.making import make_forwarder
+from gateway.ledger.acting import Office
+from gateway.ledger.passwords import Passwords
+from gateway.lending import ledger_of, signer_of
+from gateway.office_settings import ConsoleSettings
+from gateway.processes.listening import bind
+from gateway.processes.reloading import Source
+from gateway.processes.serve import notify_systemd
+from gateway.records.application import ApplicationLog
+from gateway.records.sink import Sink
+from gateway.settings import RecordSettings
+from gateway.units import Address
+
+CLEAN = 0
+"""Exit code: drained and ended."""
+FORCED = 1
+"""Exit code: told twice to stop, so requests under way were cut off."""
+MISCONFIGURED = 2
+"""Exit code: the configuration cannot be used; nothing was started."""
+
+KEEPALIVE = 20.0
+"""Seconds that a connection without a request stays open."""
+
+_LOG_PATIENCE = 1.0
+_MISSING = "console: is missing from gateway.yaml; docs/console.md shows one"
+
+
+def main_console(path: Path) -> int:
+    """Run the back office in the foreground until SIGTERM or SIGINT; a second signal cuts off what is under way.
+
+    Args:
+        path: gateway.yaml.
+
+    Returns:
+        The exit code: CLEAN, FORCED or MISCONFIGURED (what is wrong is on stderr).
+    """
+    try:
+        return uvloop.run(_run_with_signals(path))
+    except ConfigurationError as error:
+        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
+        return MISCONFIGURED
+
+
+async def run_console(path: Path, *, stop: asyncio.Event) -> None:
+    """Run the back office until `stop` is set, then drain.
+
+    Raises:
+        ConfigurationError: the configuration, the ledger or the address cannot be used; nothing was started.
+    """
+    loaded = load(path)
+    settings = loaded.settings.console
+    if settings is None:
+        raise ConfigurationError([_MISSING])
+    with _application_log(loaded.settings.records) as log:
+        ledger = ledger_of(loaded.settings, log)
+        if ledger is None:
+            raise ConfigurationError([_MISSING])
+        await ledger.start()
+        try:
+            await _run(path, loaded, settings, ledger.office, stop, log)
+        finally:
+            await ledger.close()
+
+
+async def _run(
+    path: Path, loaded: Loaded, settings: ConsoleSettings, office: Office, stop: asyncio.Event, log: Any
+) -> None:
+    static = loaded.settings
+    make = partial(make_forwarder, signer=signer_of(static), log=log)
+    comparing = Comparing(office, make, static.department)
+    await _take_over(loaded.policy, settings, office, comparing)
+    passwords = Passwords(settings.password_length)
+    console = open_console(
+        office, settings, comparing, passwords, log, trusted=static.trusted_proxies, limits=static.limits
+    )
+    await comparing.start()
+    following = asyncio.create_task(_follow(path, loaded, settings, office, comparing, log))
+    try:
+        async with _listening(make_console(console), settings.listen, static.drain) as address:
+            sys.stderr.write(f"tongguan console listens on {address}, pid {os.getpid()}\n")
+            notify_systemd("READY=1")
+            await stop.wait()
+            notify_systemd("STOPPING=1")
+    finally:
+        following.cancel()
+        await comparing.stop()
+        passwords.close()
+
+
+async def _take_over(snapshot: bytes, settings: ConsoleSettings, office: Office, comparing: Comparing) -> None:
+    """Go by this policy from now on.
+
+    Raises:
+        ConfigurationError: a system cannot be made; all is left as it was.
+    """
+    policy = policy_from(snapshot)
+    rules = office_rules(policy, settings)
+    await comparing.use(policy.systems)
+    office.rules = rules
+
+
+async def _follow(
+    path: Path, loaded: Loaded, settings: ConsoleSettings, office: Office, comparing: Comparing, log: Any
+) -> None:
+    """Take over each change of the files. With mistakes in them the last good rules stay; the rest needs a restart."""
+    source = Source(partial(load, path), loaded.files)
+    while True:
+        await source.changed()
+        try:
+            changed = await source.read()
+            await _take_over(changed.policy, settings, office, comparing)
+        except ConfigurationError as error:
+            log.error("the changed configuration was refused", problems=error.problems)
+        except Exception as exc:  # whatever broke, the next change is looked at again
+            log.error("the changed configuration could not be taken over", exc_info=exc)
+        else:
+            log.info("the policy was taken over", revision=changed.revision)
+
+
+@contextlib.contextmanager
+def _application_log(settings: RecordSettings) -> Iterator[Any]:
+    sink = Sink(settings.application, settings.queue)
+    log = ApplicationLog(sink)
+    log.install()
+    try:
+        yield log.logger(part="console")
+    finally:
+        sink.close(_LOG_PATIENCE)
+
+
+@contextlib.asynccontextmanager
+async def _listening(application: web.Application, address: Address, drain: float) -> AsyncIterator[Address]:
+    """Serve an application; afterwards what is under way may finish.
+
+    Args:
+        application: see make_console.
+        address: `console.listen`.
+        drain: seconds.
+    """
+    listener = bind("console.listen", address)
+    runner = web.AppRunner(
+        application, access_log=None, keepalive_timeout=KEEPALIVE, handle_signals=False, shutdown_timeout=drain
+    )
+    try:
+        await runner.setup()
+        await web.SockSite(runner, listener.socket).start()
+        yield listener.address
+    finally:
+        await runner.cleanup()
+        listener.release()
+
+
+async def _run_with_signals(path: Path) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    serving = asyncio.current_task()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: serving.cancel() if stop.is_set() and serving else stop.set())
+    try:
+        await run_console(path, stop=stop)
+    except asyncio.CancelledError:
+        return FORCED
+    return CLEAN
