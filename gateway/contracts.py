@@ -265,6 +265,11 @@ class Reauthorizer(Part[C]):
     granted: ClassVar[bool] = False
     """True when it asks for an operator's grant: the back office then opens items that name it."""
 
+    @classmethod
+    def is_closed(cls, config: C) -> bool:
+        """Tell whether an item is closed while its owner has said nothing; asked of who is `closable`."""
+        return False
+
     @abstractmethod
     async def decide(self, principal: Principal, visit: Visit) -> Decision:
         """Decide. All re-authorizers of an item must allow, in the order of the configuration.

@@ -22,7 +22,8 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
         scope: region it covers, as a prefix of GB/T 2260 codes; empty covers all.
         valid_from: Unix seconds.
         valid_until: Unix seconds; it no longer holds then.
-        exclusive: True when nobody else may, as long as the grant has not been ended; also after `valid_until`.
+        exclusive: True when nobody else may, as long as the grant has not been ended; also before it begins and after
+            `valid_until`.
         networks: addresses she has to come from (CIDR); empty: from anywhere.
         devices: ids of designated devices of which she has to use one; empty: any.
         hours: spans of the day, `09:00-17:00` in Asia/Shanghai, in which it holds; empty: at any time.
@@ -37,6 +38,9 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
     networks: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     hours: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Grant({self.item!r})"
 
 
 class Designated(msgspec.Struct, frozen=True, array_like=True):
@@ -77,6 +81,9 @@ class Facts(msgspec.Struct, frozen=True, array_like=True, dict=True):
     switches: dict[str, str] = {}
     grants: tuple[Grant, ...] = ()
     devices: tuple[Designated, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Facts({self.party!r}, {self.kind}, {self.state})"
 
     @cached_property
     def grants_of(self) -> Mapping[tuple[str, str], tuple[Grant, ...]]:

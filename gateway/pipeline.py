@@ -160,14 +160,14 @@ class Pipeline:
             self._log.error("a part broke", request_id=exchange.id, reason=error.detail, exc_info=cause)
 
     async def _guide(self, error: GatewayError, exchange: Exchange, policy: Policy) -> None:
-        """Show a person in a browser the way to sign in, where that would help; everybody else gets the error alone."""
-        if policy.guide is None or error.status != 401:
+        """Show a person in a browser the way to what would help; everybody else gets the error alone."""
+        if policy.guide is None or error.status not in (401, 403):
             return
         shown = None
         try:
             shown = await policy.guide(error, exchange)
         except Exception as exc:  # noqa: BLE001 - the refusal stands, whatever becomes of the help
-            self._log.error("nobody was shown the way to sign in", request_id=exchange.id, exc_info=exc)
+            self._log.error("nobody was shown the way", request_id=exchange.id, exc_info=exc)
         error.see_other = shown  # last: the error may be somebody else's as well (chain.py), and hers comes next
 
     def carries_up_to(self, generation: int) -> bool:

@@ -195,6 +195,21 @@ async def test_whoever_has_to_sign_in_is_shown_where(shown, seen):
     assert [(error.code, error.see_other) for error in client.refusals] == [("token-missing", seen)]
 
 
+async def test_whoever_a_part_refuses_can_be_told_a_way_and_is_still_refused():
+    """A designated computer that has to be shown first (gateway/desk/guidance.py)."""
+    path = Path()
+    path.reauthorizer.decision = Deny("device-not-allowed", ("请换电脑。", "Another computer."))
+
+    async def guide(error, exchange):
+        error.way = "/sso/my/computer"
+
+    path.pipeline.policy = msgspec.structs.replace(path.policy, guide=guide)
+    client = await path.carry()
+    assert [(error.status, error.see_other, error.way) for error in client.refusals] == [
+        (403, None, "/sso/my/computer")
+    ]
+
+
 @pytest.mark.parametrize("broken", [CannotDecide("the store is away"), KeyError("a bug"), None])
 async def test_nobody_is_shown_the_way_where_that_does_not_help(broken):
     """A refusal that no login mends, and a guide that cannot keep what it has to, leave the error as it is."""

@@ -1,12 +1,16 @@
 """What the ledger has to know of the configuration: gateway.ledger.rules.Rules, of policy.yaml and `console`."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.configuration.parts import import_part
+from gateway.configuration.parts import import_part, part_config
 from gateway.contracts import Part, Reauthorizer
 from gateway.ledger.rules import LocalId, OfficeItem, Rules
 from gateway.office_settings import ConsoleSettings, LocalIdSettings
 from gateway.settings import ItemSettings, PolicySettings, ReauthorizeSettings
+
+Parts = Mapping[str, tuple[type[Part[Any]], dict[str, Any]]]
+"""Re-authorizers of the catalogue and their settings, by name."""
 
 _ALPHABETS = {
     "digits": ("[0-9]", "数字", "digits"),
@@ -22,7 +26,7 @@ def office_rules(policy: PolicySettings, console: ConsoleSettings | None) -> Rul
         policy: policy.yaml, validated.
         console: `console` of gateway.yaml; None keeps the strictest, two people and acceptance.
     """
-    parts = {one.name: import_part(one.use) for one in policy.reauthorizers}
+    parts = {one.name: (import_part(one.use), one.config) for one in policy.reauthorizers}
     items = {item.code: _item(item, parts) for item in policy.items}
     local_ids = {one.name: _local_id(one.name, one.local_id) for one in policy.systems if one.local_id is not None}
     if console is None:
@@ -30,17 +34,26 @@ def office_rules(policy: PolicySettings, console: ConsoleSettings | None) -> Rul
     return Rules(items, local_ids, frozenset(console.two_people), console.acceptance)
 
 
-def _item(item: ItemSettings, parts: dict[str, type[Part[Any]]]) -> OfficeItem:
-    names = [one.name if isinstance(one, ReauthorizeSettings) else one for one in item.reauthorize]
-    used = [part for name in names if issubclass(part := parts[name], Reauthorizer)]
+def _item(item: ItemSettings, parts: Parts) -> OfficeItem:
+    used = list(_used(item, parts))
     return OfficeItem(
         item.code,
         item.name,
         frozenset(item.audience),
-        any(part.closable for part in used),
-        any(part.granted for part in used),
+        any(part.closable for part, _ in used),
+        any(part.granted for part, _ in used),
         item.system,
+        any(part.closable and part.is_closed(part_config(part, config)) for part, config in used),
     )
+
+
+def _used(item: ItemSettings, parts: Parts) -> Iterator[tuple[type[Reauthorizer[Any]], dict[str, Any]]]:
+    """Re-authorizers of an item, each with what it is set to there."""
+    for one in item.reauthorize:
+        name, override = (one.name, one.config) if isinstance(one, ReauthorizeSettings) else (one, {})
+        part, config = parts[name]
+        if issubclass(part, Reauthorizer):
+            yield part, config | override
 
 
 def _local_id(system: str, settings: LocalIdSettings) -> LocalId:

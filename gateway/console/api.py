@@ -17,6 +17,7 @@ from gateway.console.rendering import PRIVATE
 from gateway.console.session import INBOUND, check_origin, check_token, open_session, require_officer
 from gateway.contracts import Settings
 from gateway.errors import RequestMalformed
+from gateway.identity.cross_site import SAFE_METHODS
 
 PREFIX = "/api"
 
@@ -76,7 +77,7 @@ def _check_sender(request: web.Request, *, token: bool = True) -> None:
 async def _read_input(request: web.Request, model: type[Settings] | None, limit: int) -> Settings | None:
     if model is None:
         return None
-    if request.method == "GET":
+    if request.method in SAFE_METHODS:
         return read_form_input(model, {name: request.query.getall(name) for name in request.query})
     return read_json_input(model, await _read_json(request, limit))
 
@@ -86,5 +87,5 @@ async def _read_json(request: web.Request, limit: int) -> Any:
         raise RequestMalformed("a body that is no application/json")
     try:
         return msgspec.json.decode(await read_body(request, limit))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise RequestMalformed("a body that is no JSON") from None

@@ -1,13 +1,15 @@
 """From what somebody entered to a checked input: a form, a query, or JSON. gateway/ledger/inputs names each problem."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, TypeVar, get_origin
 from urllib.parse import parse_qs
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.contracts import Settings
 from gateway.errors import BodyTooLarge, FieldProblem, InputRefused, RequestMalformed, RequestTimeout
@@ -29,6 +31,8 @@ LARGEST = 3 << 20
 
 _PATIENCE = 30.0
 """Seconds for a whole body."""
+_UNREADABLE = (web.RequestPayloadError, HttpProcessingError, ValueError, LookupError, RuntimeError)
+"""What aiohttp raises of a body, and of the parts of a multipart one, that breaks the rules."""
 
 
 async def read_form(request: web.Request, limit: int = LARGEST) -> dict[str, list[str]]:
@@ -62,17 +66,39 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     Raises:
         BodyTooLarge: it is larger.
         RequestTimeout: it did not arrive in time.
+        RequestMalformed: it broke off.
     """
     if (request.content_length or 0) > limit:
         raise BodyTooLarge(f"a body of {request.content_length} bytes")
+    body = bytearray()
+    async with arriving(_PATIENCE):
+        async for piece in request.content.iter_any():
+            body += piece
+            if len(body) > limit:
+                raise BodyTooLarge(f"a body of more than {limit} bytes")
+    return bytes(body)
+
+
+@contextlib.asynccontextmanager
+async def arriving(patience: float) -> AsyncIterator[None]:
+    """Every way in which a body does not arrive, or is none, is one of our refusals.
+
+    Args:
+        patience: seconds.
+
+    Raises:
+        RequestTimeout: it did not arrive in time.
+        RequestMalformed: it broke off; or its parts are in a charset or an encoding that there is none of.
+    """
     try:
-        async with asyncio.timeout(_PATIENCE):
-            body = await request.read()
+        async with asyncio.timeout(patience):
+            yield
     except TimeoutError:
         raise RequestTimeout("a body that did not arrive") from None
-    if len(body) > limit:
-        raise BodyTooLarge(f"a body of {len(body)} bytes")
-    return body
+    except ConnectionError:
+        raise RequestMalformed("a body that broke off") from None
+    except _UNREADABLE as exc:
+        raise RequestMalformed(f"a body that cannot be read: {type(exc).__name__}") from None
 
 
 def read_form_input(model: type[S], entered: Entered) -> S:

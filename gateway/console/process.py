@@ -160,7 +160,12 @@ async def _listening(application: web.Application, address: Address, drain: floa
     """
     listener = bind("console.listen", address)
     runner = web.AppRunner(
-        application, access_log=None, keepalive_timeout=KEEPALIVE, handle_signals=False, shutdown_timeout=drain
+        application,
+        access_log=None,
+        auto_decompress=False,  # no form of ours is compressed, and nobody makes us unpack one
+        keepalive_timeout=KEEPALIVE,
+        handle_signals=False,
+        shutdown_timeout=drain,
     )
     try:
         await runner.setup()

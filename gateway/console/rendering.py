@@ -16,10 +16,10 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gateway.console.session import form_token, known_session
-from gateway.console.words import ROLES, told, word
 from gateway.errors import GatewayError, InputRefused
 from gateway.ledger.powers import POWERS, Power
 from gateway.ledger.values import Officer
+from gateway.ledger.words import ROLES, told, word
 
 _BEIJING = timezone(timedelta(hours=8))
 

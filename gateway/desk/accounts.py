@@ -214,5 +214,6 @@ async def _enter(desk: Desk, account: ChannelAccount, *, replaces: str | None, r
     )
     kept = msgspec.structs.replace(account, secret=b"")
     id, signed_in = await desk.sessions.begin(SignIn(principal), kept, replaces)  # noqa: A001
+    await desk.recorded(signed_in)
     desk.log.info("signed in", channel=account.channel, outcome="signed-in", handle=signed_in.handle)
     return Arrival(id, signed_in, return_to)

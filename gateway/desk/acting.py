@@ -57,6 +57,22 @@ def current_identity(sign_in: SignIn, principal: Principal) -> Identity:
     return Identity(SELF, principal, "")  # a unit without an operator, or a platform that names nobody
 
 
+def as_identity(sign_in: SignIn, principal: Principal) -> SignIn:
+    """What the platform said at login of whom somebody is now.
+
+    Args:
+        sign_in: the login.
+        principal: who it is now: one of the login's identities.
+    """
+    told = sign_in.principal
+    if (told.kind, told.subject) == (principal.kind, principal.subject):
+        return replace(sign_in, principal=principal)
+    if principal.kind == Kind.NATURAL:
+        return SignIn(principal, sign_in.person or Profile())
+    named = (replace(one.profile, name=one.name) for one in sign_in.units if one.subject == principal.subject)
+    return SignIn(principal, next(named, Profile()))
+
+
 def same_identity(sign_in: SignIn, before: Principal) -> Principal | None:
     """Whom a new login lets go on as who somebody was before it; None when it is that already, or lets nobody.
 

@@ -19,6 +19,10 @@ HOME = SIGN_IN_PREFIX
 LOGIN = f"{SIGN_IN_PREFIX}login"
 LOGOUT = f"{SIGN_IN_PREFIX}logout"
 CONTINUE = f"{SIGN_IN_PREFIX}continue/"
+MY = f"{SIGN_IN_PREFIX}my/"
+"""Self-service; docs/self-service.md."""
+COMPUTER = f"{MY}computer"
+"""Where a designated computer is enrolled and shown."""
 
 LONGEST = 2048
 """Characters of an address to come back to."""
@@ -29,7 +33,8 @@ _NEVER = re.compile(r"//|%(?:[01][0-9A-Fa-f]|7[Ff]|5[Cc])")
 _NEVER_IN_A_PATH = re.compile(r"%2[5EeFf]|/\.{1,2}(?:/|\Z)")
 """What could be read as another host, another folder or another line: also where it is escaped."""
 
-_OWN = re.compile(rf"{HOME}(?:(?:continue|channels/[a-z0-9-]+/link)/[A-Za-z0-9_-]{{43}}|links|devices)?")
+_MY = "my/(?:items(?:/confirm)?|operators|bindings|devices|computer|sessions|looks|history)?"
+_OWN = re.compile(rf"{HOME}(?:(?:continue|channels/[a-z0-9-]+/link)/[A-Za-z0-9_-]{{43}}|links|devices|{_MY})?")
 """Pages of the desk that a visitor may come back to: none that signs in or out."""
 
 
@@ -87,6 +92,15 @@ def login_address(return_to: str, **wanted: str | None) -> str:
     """
     asked = {name: value for name, value in wanted.items() if value is not None}
     return f"{LOGIN}?{urlencode({'return_to': return_to} | asked)}"
+
+
+def computer_address(return_to: str) -> str:
+    """Address of the page where a designated computer is shown.
+
+    Args:
+        return_to: where the visitor wants to go afterwards.
+    """
+    return f"{COMPUTER}?{urlencode({'return_to': return_to})}"
 
 
 def link_address(channel: str, id: str, return_to: str) -> str:  # noqa: A002

@@ -59,7 +59,8 @@ _PAGES = (
     web.post("/sso/devices", belongings.change_devices),
     web.delete("/sso/devices", belongings.remove_device),
 )
-"""Pages for people. Those for platforms and departments (`/sso/introspect`, `/sso/notices/…`) are `Desk.peers`."""
+"""Pages for people. Self-service (`/sso/my/…`) is in my_routes.py; pages for platforms and departments
+(`/sso/introspect`, `/sso/notices/…`) are `Desk.peers`."""
 
 
 def make_desk(desk: Desk, call_of: CallOf) -> web.Application:
@@ -74,8 +75,24 @@ def make_desk(desk: Desk, call_of: CallOf) -> web.Application:
     application = web.Application(middlewares=[_refusals(call_of)], client_max_size=LARGEST_BODY)
     aiohttp_session.setup(application, EncryptedStorage(desk.sessions))
     application[DESK] = desk
-    application.add_routes([*_PAGES, *desk.peers])
+    application.add_routes([*_PAGES, *_my_pages(desk), *desk.peers])
+    application.on_cleanup.append(_finish)
     return application
+
+
+async def _finish(application: web.Application) -> None:
+    recording = application[DESK].recording
+    if recording is not None:
+        await recording.stop()
+
+
+def _my_pages(desk: Desk) -> list[web.RouteDef]:
+    """Self-service, where there is a ledger; SQLAlchemy is imported there, and not before."""
+    if desk.my is None:
+        return []
+    from gateway.desk.my_routes import my_routes  # noqa: PLC0415
+
+    return my_routes(desk, desk.my)
 
 
 def _refusals(call_of: CallOf) -> Middleware:

@@ -111,6 +111,7 @@ class Arriving:
         acting = None if before is None else same_identity(sign_in, before.principal)
         if acting is not None:  # she goes on as the unit she was before the stronger login
             id, signed_in = await desk.sessions.change(id, acting)  # noqa: A001
+        await desk.recorded(signed_in)
         return Arrival(id, signed_in, HOME if pending is None else pending.return_to)
 
     def _portal_login(self) -> Login:

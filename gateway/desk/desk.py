@@ -10,12 +10,14 @@ from gateway.contracts import Settings
 from gateway.errors import ItemUnknown
 from gateway.identity.logins import LoginTransactions
 from gateway.identity.revocations import Revocations
-from gateway.identity.sessions import SignInSessions
+from gateway.identity.sessions import SignedIn, SignInSessions
 from gateway.model import Kind
 from gateway.signin import Platform, SignInChannel
 from gateway.signin_settings import LoginSettings
 
 if TYPE_CHECKING:  # SQLAlchemy is slow to import, and not everybody has a ledger
+    from gateway.desk.my import SelfService
+    from gateway.desk.recording import Recording
     from gateway.ledger.devices import EnrolledDevices
     from gateway.ledger.links import ChannelLinks
 
@@ -37,6 +39,8 @@ class Desk(msgspec.Struct, frozen=True, eq=False):
         log: the application log.
         links: who a channel account belongs to; None where there is no ledger.
         devices: enrolled devices; None where there is no ledger.
+        my: what people can see and change of their own; None where there is no ledger.
+        recording: has the ledger know whoever signs in; None where there is none.
         peers: pages for platforms and departments instead of people: the routed question, logout notices.
         clock_offsets: tells by peer, seconds that its clock is ahead of ours.
         telling: seconds in which a platform must have been told of a sign-out.
@@ -52,9 +56,16 @@ class Desk(msgspec.Struct, frozen=True, eq=False):
     log: Any
     links: "ChannelLinks | None" = None
     devices: "EnrolledDevices | None" = None
+    my: "SelfService | None" = None
+    recording: "Recording | None" = None
     peers: Sequence[web.RouteDef] = ()
     clock_offsets: Callable[[], Mapping[str, float]] = dict
     telling: float = 3.0
+
+    async def recorded(self, signed_in: SignedIn) -> None:
+        """Have the ledger know who is signed in now; see Recording.note."""
+        if self.recording is not None:
+            await self.recording.note(signed_in, self.log)
 
     def places(self) -> list[tuple[str, Kind]]:
         """Where one can sign in, and as whom, in the order in which a visitor is asked."""

@@ -1,4 +1,4 @@
-"""Shows a person in a browser the way to sign in, where a program gets 401 (pipeline.py asks).
+"""Shows a person in a browser the way to sign in, where a program gets 401, or to her computer (pipeline.py asks).
 
 A page that was asked for is asked for again after the login; a form that somebody sent who was signed in, only not
 strongly enough, is kept, and offered to her again by continuing.py.
@@ -7,12 +7,13 @@ strongly enough, is kept, and offered to her again by continuing.py.
 from collections.abc import Collection
 
 from gateway.desk.acting import human, who_is
-from gateway.desk.addresses import CONTINUE, login_address, may_return
+from gateway.desk.addresses import CONTINUE, MY, computer_address, login_address, may_return
 from gateway.desk.parameters import FORM, MOST_FIELDS, parse
 from gateway.errors import (
     ClientGone,
     CredentialRejected,
     CrossSite,
+    Forbidden,
     GatewayError,
     IssuerUnknown,
     RateLimited,
@@ -54,11 +55,18 @@ class Guide:
     async def guide(self, error: GatewayError, exchange: Exchange) -> str | None:
         """Address of the login that would help; None when none does, or nobody sits before it.
 
+        Where showing a designated computer would help, the error itself is given the way: it stays the answer.
+
         Raises:
             StateUnavailable: a form cannot be kept now.
         """
         inbound = exchange.inbound
-        if inbound is None or not self._is_person(inbound, exchange) or not _would_help(error, exchange):
+        if inbound is None or not self._is_person(inbound, exchange):
+            return None
+        if _needs_computer(error, exchange):
+            error.way = computer_address(await self._return_to(inbound, exchange) or MY)
+            return None
+        if not _would_help(error, exchange):
             return None
         return_to = await self._return_to(inbound, exchange)
         if return_to is None:
@@ -110,6 +118,13 @@ class Guide:
         except (CrossSite, RateLimited, RequestMalformed, SignInMalformed, UnicodeDecodeError, ClientGone):
             return None
         return await self._logins.keep_form(KeptForm(inbound.path, inbound.query, body, who_is(sender)))
+
+
+def _needs_computer(error: GatewayError, exchange: Exchange) -> bool:
+    """A unit's session that shows no computer: passkeys are shown at the desk, and they are units'."""
+    principal = exchange.principal
+    asks = isinstance(error, Forbidden) and error.code == "device-not-allowed"
+    return asks and principal is not None and principal.kind == Kind.LEGAL and _has_session(exchange.credential)
 
 
 def _would_help(error: GatewayError, exchange: Exchange) -> bool:

@@ -20,10 +20,10 @@ async def home(request: web.Request) -> web.Response:
     desk = desk_of(request)
     session = await find_session(request)
     if session is None:
-        return page("home", places=ways_in(desk, Wish()), who=None)
+        return page("home", places=ways_in(desk, Wish()), who=None, my=False)
     who = described(session, desk.sessions.request_token(session.id))
     times = {name: local_time(who[name]) for name in ("since", "expires")}
-    return page("home", places=[], who=who | times)
+    return page("home", places=[], who=who | times, my=desk.my is not None)
 
 
 async def session_state(request: web.Request) -> web.Response:
@@ -70,6 +70,7 @@ async def switch_identity(request: web.Request) -> web.Response:
         raise Forbidden("the login names no such identity", code="identity-not-yours", title=_NOT_YOURS)
     id, signed_in = await desk.sessions.change(session.id, identity.principal)  # noqa: A001
     remember(request, id, signed_in)
+    await desk.recorded(signed_in)
     desk.log.info("identity changed", outcome=identity.principal.kind.value, handle=signed_in.handle)
     if wants_page(request):
         return see_other(HOME)

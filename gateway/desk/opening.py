@@ -5,6 +5,7 @@ building.py opens it for a policy that has `login:`; pipeline.py carries request
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from gateway.chain import ReauthorizerChain
 from gateway.contracts import Channel, PartContext, Settings
@@ -12,6 +13,7 @@ from gateway.desk.desk import AnyChannel, AnyPlatform, Desk
 from gateway.desk.guidance import Guide
 from gateway.desk.host import CATEGORY, REQUEST_FIELDS, DeskForwarder, DeskItem, desk_items
 from gateway.desk.peers import PeerDesk
+from gateway.desk.recording import Recording
 from gateway.errors import ConfigurationError
 from gateway.identity.introspection import RoutedIntrospection
 from gateway.identity.notices import Notice
@@ -23,6 +25,10 @@ from gateway.policy import Entrance
 from gateway.signin_settings import OWN_SYSTEM, PEERS_CHANNEL, PEOPLES_CHANNEL, LoginSettings
 from gateway.state import Feed
 from gateway.throttle import Throttle
+
+if TYPE_CHECKING:  # SQLAlchemy is slow to import, and not everybody has a ledger
+    from gateway.desk.my import SelfService
+    from gateway.ledger.ledger import Ledger
 
 _ANYONE = (Kind.ANYONE,)
 
@@ -53,6 +59,8 @@ def open_desk(
         lent.state.store,
         context,
     )
+    ledger = lent.ledger
+    my = None if ledger is None else _self_service(ledger)
     desk = Desk(
         login,
         platforms,
@@ -62,12 +70,20 @@ def open_desk(
         lent.revocations,
         context.clock,
         context.log,
-        links=None if lent.ledger is None else lent.ledger.links,
-        devices=None if lent.ledger is None else lent.ledger.devices,
+        links=None if ledger is None else ledger.links,
+        devices=None if ledger is None else ledger.devices,
+        my=my,
+        recording=None if my is None else Recording(my.parties),
         peers=peers.routes(),
         clock_offsets=lambda: peers.clock_offsets,
     )
     return DeskForwarder(desk, context.log)
+
+
+def _self_service(ledger: "Ledger") -> "SelfService":
+    from gateway.desk.my import open_self_service  # noqa: PLC0415 - imports SQLAlchemy
+
+    return open_self_service(ledger.office)
 
 
 async def _end(sessions: SignInSessions, feed: Feed, notice: Notice) -> int:

@@ -1,4 +1,4 @@
-"""The desk's pages: Chinese with English beside it, without a script, readable large and aloud (GB/T 37668).
+"""The desk's pages: Chinese with English beside it, one alone with a script, readable large and aloud (GB/T 37668).
 
 Templates are in templates/; everything in them is escaped unless it was written there.
 """
@@ -18,6 +18,9 @@ _BEIJING = timezone(timedelta(hours=8))
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """Of every answer: nothing of it is kept anywhere."""
+
+
+_SCRIPTS = "script-src 'self'; connect-src 'self'; "
 
 
 @cache
@@ -41,17 +44,20 @@ def stylesheet() -> str:
     return files("gateway.desk").joinpath("templates/style.css").read_text(encoding="utf-8")
 
 
-def page(name: str, *, status: int = 200, form_to: str | None = None, **values: Any) -> web.Response:
+def page(
+    name: str, *, status: int = 200, form_to: str | None = None, scripts: bool = False, **values: Any
+) -> web.Response:
     """An answer with a page.
 
     Args:
         name: of the template, without its ending.
         status: HTTP status code.
         form_to: an address elsewhere to which an answer to the page's form may lead; its origin is allowed.
+        scripts: True allows scripts that are files of ours, and what they ask of us.
         values: what the template asks for.
     """
     policy = (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        f"default-src 'none'; style-src 'self'; {_SCRIPTS if scripts else ''}base-uri 'none'; frame-ancestors 'none'; "
         f"form-action 'self'{_origin(form_to)}"
     )
     return web.Response(

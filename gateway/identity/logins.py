@@ -1,7 +1,8 @@
 """Logins under way: what was begun here and comes back from a platform; each is finished once, by one exchange.
 
 Also kept for ten minutes while somebody is away signing in: a form that needs a stronger login, and a channel account
-that is to be linked. Everything lies sealed in the shared store (sealing.py); sessions.py keeps what becomes of it.
+that is to be linked; and for five what the key of a computer has to sign. Everything lies sealed in the shared store
+(sealing.py); sessions.py keeps what becomes of it.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ LARGEST_FORM = 64 << 10
 """Bytes of a form that is kept while somebody signs in."""
 KEPT = 600.0
 """Seconds that forms and channel accounts are kept."""
+CHALLENGED = 300.0
+"""Seconds that somebody has to use the key of her computer."""
 LINGER = 30.0
 """Seconds that a worker still tells what became of a login: browsers send a callback twice."""
 
@@ -72,6 +75,21 @@ class KeptForm(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"KeptForm(path={self.path!r}, {len(self.body)} bytes)"
+
+
+class Challenge(msgspec.Struct, frozen=True):
+    """What the key of a computer has to sign (WebAuthn Level 2 §13.4.3).
+
+    Attributes:
+        value: 32 random bytes.
+        name: what the computer is going to be called; empty when it is known already.
+    """
+
+    value: bytes
+    name: str = ""
+
+    def __repr__(self) -> str:
+        return "Challenge()"
 
 
 class _KeptAccount(msgspec.Struct, frozen=True):
@@ -307,6 +325,22 @@ class LoginTransactions:
         taken = await self._store.take(entry, _KeptAccount)
         return None if taken is None else taken.account
 
+    async def new_challenge(self, session: str, what: str, name: str = "") -> bytes:
+        """Keep a new challenge for `CHALLENGED` seconds. A session has one for each purpose, the latest.
+
+        Args:
+            session: id of the session in which it has to be met.
+            what: the purpose.
+            name: see Challenge.
+        """
+        value = secrets.token_bytes(32)
+        await self._store.write(_of_session(session, what), Challenge(value, name), CHALLENGED)
+        return value
+
+    async def take_challenge(self, session: str, what: str) -> Challenge | None:
+        """The challenge, which is gone then; None when its time is over or it was taken."""
+        return await self._store.take(_of_session(session, what), Challenge)
+
     async def _keep(self, what: str, value: msgspec.Struct) -> str:
         kept = secrets.token_urlsafe(32)
         await self._store.write(entry_of(what, kept), value, KEPT)
@@ -315,6 +349,10 @@ class LoginTransactions:
 
 def _digest(*parts: str) -> bytes:
     return hashlib.sha256(msgspec.msgpack.encode([part.encode("utf-8", "surrogatepass") for part in parts])).digest()
+
+
+def _of_session(session: str, what: str) -> bytes:
+    return entry_of("challenge", f"{what}\n{session}")
 
 
 def _of_browser(browser: bytes, platform: str) -> tuple[str, str]:

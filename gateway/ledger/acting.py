@@ -30,6 +30,9 @@ STAFF_ISSUER = "staff"
 ITSELF = Person("gateway", "gateway")
 """Stands in the history for what the gateway did by itself."""
 
+ONE_LOOK = 60.0
+"""Seconds within which looks of one post at the same are one: a page asks for a record in several parts."""
+
 _ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
 
 Party = Row[Any]
@@ -253,17 +256,20 @@ async def find_post(connection: AsyncConnection, staff: str, *, kept: bool = Tru
     return None if row is None else Officer(row.staff_id, row.login, row.name, row.id, Role(row.role), row.scope)
 
 
-async def note_look(act: Act, party: str, what: str) -> None:
-    """Write down that staff looked at somebody's data; the owner can see it.
+async def note_look(act: Act, party: str, what: str = "unit") -> None:
+    """Write down that staff looked at somebody's data; the owner can see it. Within ONE_LOOK the same look is one.
 
     Args:
         act: of the staff.
         party: at whose.
-        what: at what, `unit`, `comparison`.
+        what: `unit` is the record and all that stands with it; `candidates` and `comparison` ask a business system.
     """
     officer = act.staff
-    values = {"at": act.now, "party_id": party, "staff_id": officer.staff, "post_id": officer.post, "what": what}
-    await act.connection.execute(insert(LOOKS).values(**values))
+    same = (LOOKS.c.party_id == party) & (LOOKS.c.post_id == officer.post) & (LOOKS.c.what == what)
+    lately = select(LOOKS.c.id).where(same, LOOKS.c.at > act.now - ONE_LOOK, LOOKS.c.at <= act.now).limit(1)
+    if await act.connection.scalar(lately) is None:
+        values = {"at": act.now, "party_id": party, "staff_id": officer.staff, "post_id": officer.post, "what": what}
+        await act.connection.execute(insert(LOOKS).values(**values))
 
 
 def check_version(found: int, expected: int) -> None:

@@ -84,7 +84,7 @@ class Appeals:
         """
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
-            await note_look(act, unit.id, "appeals")
+            await note_look(act, unit.id)
             return await _records(act.connection, APPEALS.c.party_id == unit.id)
 
     async def of(self, owner: Owner) -> list[AppealRecord]:

@@ -126,7 +126,7 @@ class Applications:
         """
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
-            await note_look(act, unit.id, "applications")
+            await note_look(act, unit.id)
             return await _records(act.connection, APPLICATIONS.c.party_id == unit.id)
 
 

@@ -115,7 +115,7 @@ class Bindings:
         """
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
-            await note_look(act, unit.id, "bindings")
+            await note_look(act, unit.id)
             return await _records(act.connection, BINDINGS.c.party_id == unit.id)
 
     async def of(self, owner: Owner) -> list[BindingRecord]:

@@ -1,7 +1,6 @@
 """Reads the history that history.py writes: of one entry, of one record, of everything, and one's own."""
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -9,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 
 from gateway.codes import mask_name
 from gateway.ledger.acting import STAFF_ISSUER, Office, note_look
-from gateway.ledger.inputs.grants import BEIJING
+from gateway.ledger.inputs.grants import DAY, begin_of
 from gateway.ledger.inputs.units import HistoryInput
 from gateway.ledger.office_tables import PARTIES, POSTS, STAFF
 from gateway.ledger.paging import read_counted
@@ -83,7 +82,7 @@ class History:
         """
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             party = await act.party(id)
-            await note_look(act, party.id, "history")
+            await note_look(act, party.id)
             return await read_counted(act.connection, _entries(CHANGES.c.party_id == party.id), page, _read)
 
     async def everything(self, by: Officer, asked: HistoryInput) -> Page[HistoryEntry]:
@@ -131,15 +130,10 @@ def _sought(asked: HistoryInput) -> list[ColumnElement[bool]]:
     if asked.subject:
         conditions.append(or_(CHANGES.c.subject == asked.subject, STAFF.c.login == asked.subject))
     if asked.since is not None:
-        conditions.append(CHANGES.c.at >= _begin(asked.since))
+        conditions.append(CHANGES.c.at >= begin_of(asked.since))
     if asked.until is not None:
-        conditions.append(CHANGES.c.at < _begin(asked.until) + timedelta(days=1).total_seconds())
+        conditions.append(CHANGES.c.at < begin_of(asked.until) + DAY)
     return conditions
-
-
-def _begin(day: date) -> float:
-    """When a day begins in China."""
-    return datetime(day.year, day.month, day.day, tzinfo=BEIJING).timestamp()
 
 
 def _read(row: Row[Any], shown: Callable[[str], str] = str) -> HistoryEntry:

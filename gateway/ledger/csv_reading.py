@@ -73,9 +73,8 @@ def read_csv(content: bytes, columns: Sequence[Column]) -> list[CsvRow]:
     """
     text = _decode(content)
     delimiter = _delimiter(text, columns)
-    records = _records(text, delimiter)
-    names = _header(records[0] if records else [], columns)
-    numbered = [(number, record) for number, record in enumerate(records[1:], 2) if any(map(str.strip, record))]
+    [(_, header), *numbered] = _records(text, delimiter) or [(1, [])]
+    names = _header(header, columns)
     if len(numbered) > MOST_ROWS:
         raise _refused(f"至多 {MOST_ROWS} 行，现有 {len(numbered)} 行。", f"{len(numbered)} rows; {MOST_ROWS} at most.")
     if not numbered:
@@ -116,18 +115,19 @@ def _decode(content: bytes) -> str:
 
 def _delimiter(text: str, columns: Sequence[Column]) -> str:
     """The one that makes most columns of the header row; a comma where none makes any."""
-    first, known = text.partition("\n")[0], _known(columns)
+    first, known = (text.lstrip().splitlines() or [""])[0], _known(columns)
 
     def found(delimiter: str) -> int:
-        return sum(_plain(cell) in known for cell in next(csv.reader([first], delimiter=delimiter), []))
+        return sum(_plain(cell.strip(' "')) in known for cell in first.split(delimiter))
 
     return max(_DELIMITERS, key=found)
 
 
-def _records(text: str, delimiter: str) -> list[list[str]]:
+def _records(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Records with something in them, and which one of the file each is."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        return list(reader)
+        return [(number, record) for number, record in enumerate(reader, 1) if any(map(str.strip, record))]
     except csv.Error:
         raise _refused(
             f"第 {reader.line_num} 行的引号不成对或单元格过长。",
@@ -136,10 +136,11 @@ def _records(text: str, delimiter: str) -> list[list[str]]:
 
 
 def _header(record: list[str], columns: Sequence[Column]) -> list[str]:
-    """Names of the columns that are there, in their order."""
+    """Names of the columns that are there, in their order. Office software leaves empty ones behind them."""
     known = _known(columns)
-    names = [known.get(_plain(cell), "") for cell in record]
-    for cell, name in zip(record, names, strict=True):
+    cells = record[: max((place for place, cell in enumerate(record, 1) if cell.strip()), default=0)]
+    names = [known.get(_plain(cell), "") for cell in cells]
+    for cell, name in zip(cells, names, strict=True):
         if not name:
             raise _refused(f"没有“{shorten(cell)}”这一列。", f"There is no column '{shorten(cell)}'.")
         if names.count(name) > 1:

@@ -148,7 +148,7 @@ class DesignatedDevices:
         """
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
-            await note_look(act, unit.id, "devices")
+            await note_look(act, unit.id)
             return await _records(act.connection, DESIGNATED.c.party_id == unit.id)
 
     async def of(self, owner: Owner) -> list[DesignatedRecord]:

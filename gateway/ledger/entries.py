@@ -137,7 +137,7 @@ class SwitchRecord(msgspec.Struct, frozen=True):
     Attributes:
         item: code of the item.
         name: of the item.
-        setting: `open`, `closed` or `left`; `open` where the owner never said anything.
+        setting: `open`, `closed` or `left`; where the owner never said anything, what the item begins with.
         set_at: Unix seconds; None where nobody set it.
         set_by: account that set it; None where nobody did.
     """

@@ -164,7 +164,7 @@ class Grants:
         """
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
-            await note_look(act, unit.id, "grants")
+            await note_look(act, unit.id)
             return await _records(act.connection, GRANTS.c.party_id == unit.id)
 
     async def of(self, owner: Owner) -> list[GrantRecord]:

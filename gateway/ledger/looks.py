@@ -21,7 +21,7 @@ class LookRecord(msgspec.Struct, frozen=True):
         role: of the post, see Role.
         region: that the post covers, as a prefix of GB/T 2260 codes; empty covers all.
         staff: masked name of the staff member.
-        what: `unit`, `applications`, `operators`, `history`, … : what was shown.
+        what: `unit`, `candidates` or `comparison`: what was shown, see acting.note_look.
     """
 
     at: float

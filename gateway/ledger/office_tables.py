@@ -30,6 +30,12 @@ def _once(name: str, *columns: str, where: str) -> Index:
     return Index(name, *columns, unique=True, sqlite_where=text(where), postgresql_where=text(where))
 
 
+def _waiting(name: str, since: str, state: str) -> Index:
+    """Finds what waits for a decision among everything that was ever decided (queues.py)."""
+    where = text(f"state = '{state}'")
+    return Index(name, since, sqlite_where=where, postgresql_where=where)
+
+
 def _decided() -> list[Column[object]]:
     """Who proposed something and who approved it. Both are the same where nobody has to look twice."""
     return [
@@ -131,6 +137,8 @@ APPLICATIONS = Table(
     CheckConstraint("state IN ('received', 'approved', 'rejected')", name="applications_state"),
     CheckConstraint(_TWO_PEOPLE, name="applications_two_people"),
     _once("applications_open", "party_id", where="state = 'received'"),
+    Index("applications_of", "party_id"),
+    _waiting("applications_waiting", "proposed_at", "received"),
 )
 
 OPERATORS = Table(
@@ -148,6 +156,7 @@ OPERATORS = Table(
     Column("left_reason", String(400)),
     UniqueConstraint("id", "party_id", name="operators_party"),
     _once("operators_live", "party_id", "account", where="left_at IS NULL"),
+    Index("operators_of", "party_id"),
 )
 
 GRANTS = Table(
@@ -172,7 +181,8 @@ GRANTS = Table(
     CheckConstraint(_TWO_PEOPLE, name="grants_two_people"),
     _once("grants_operator", "operator_id", "item", where="state <> 'ended'"),
     _once("grants_exclusive", "party_id", "item", where="exclusive AND state <> 'ended'"),
-    Index("grants_party", "party_id"),
+    Index("grants_of", "party_id"),
+    _waiting("grants_waiting", "proposed_at", "proposed"),
 )
 
 BINDINGS = Table(
@@ -190,6 +200,8 @@ BINDINGS = Table(
     CheckConstraint(_TWO_PEOPLE, name="bindings_two_people"),
     _once("bindings_party", "party_id", "system", where="state <> 'ended'"),
     _once("bindings_local", "system", "local_id", where="state = 'live'"),
+    Index("bindings_of", "party_id"),
+    _waiting("bindings_waiting", "proposed_at", "proposed"),
 )
 
 SWITCHES = Table(
@@ -226,6 +238,8 @@ DESIGNATED = Table(
     CheckConstraint("state IN ('proposed', 'live', 'ended')", name="designated_state"),
     CheckConstraint("state <> 'live' OR approved_post IS NOT NULL", name="designated_approved"),
     _once("designated_live", "party_id", "kind", "value", where="state <> 'ended'"),
+    Index("designated_of", "party_id"),
+    _waiting("designated_waiting", "proposed_at", "proposed"),
 )
 
 APPEALS = Table(
@@ -246,6 +260,8 @@ APPEALS = Table(
     CheckConstraint("state IN ('open', 'upheld', 'dismissed')", name="appeals_state"),
     CheckConstraint("state = 'open' OR decided_post IS NOT NULL", name="appeals_decided"),
     _once("appeals_open", "party_id", "system", where="state = 'open'"),
+    Index("appeals_of", "party_id"),
+    _waiting("appeals_waiting", "opened_at", "open"),
 )
 
 LOOKS = Table(

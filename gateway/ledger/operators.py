@@ -125,7 +125,7 @@ class Operators:
         """
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
-            await note_look(act, unit.id, "operators")
+            await note_look(act, unit.id)
             return await _records(act.connection, OPERATORS.c.party_id == unit.id)
 
     async def of(self, owner: Owner) -> list[OperatorRecord]:

@@ -139,7 +139,7 @@ class Parties:
         """
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             row = await act.party(id)
-            await note_look(act, row.id, "unit")
+            await note_look(act, row.id)
             return PartyDetail(record_of(row), row.registration or {}, row.registered_version)
 
     async def search(self, by: Officer, search: PartySearchInput) -> Page[PartyRecord]:

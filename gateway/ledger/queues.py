@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Row, Select, Table, func, select
+from sqlalchemy import Column, Row, Select, Table, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import is_within
@@ -115,7 +115,7 @@ def _kind(power: Power, table: Table, state: str, since: Column[float], proposer
         .add_columns(func.count().over().label("total"))
         .join(PARTIES, PARTIES.c.id == table.c.party_id)
         .outerjoin(STAFF, STAFF.c.id == proposer)
-        .where(table.c.state == state)
+        .where(table.c.state == literal(state, literal_execute=True))  # as the index of what waits has it
         .order_by(since, table.c.id)
         .limit(MOST_SHOWN)
     )

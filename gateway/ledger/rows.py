@@ -3,17 +3,14 @@
 What staff propose and approve has the same columns everywhere; they are written here.
 """
 
-import re
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, Table, select, update
 
-from gateway.ledger.acting import Act, Party, changed_meanwhile, outside_region
+from gateway.ledger.acting import Act, Party, changed_meanwhile, is_id, outside_region
 from gateway.ledger.office_tables import PARTIES
 from gateway.ledger.refusals import not_yours
 from gateway.ledger.values import Owner
-
-_ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
 
 
 async def staff_row(act: Act, table: Table, id: str) -> tuple[Row[Any], Party]:  # noqa: A002 - as in contracts.Devices
@@ -100,8 +97,7 @@ async def end_row(act: Act, table: Table, row: Row[Any], action: str, reason: st
 
 
 async def _row(act: Act, table: Table, id_: str) -> Row[Any] | None:
-    # Anything else is no id of ours, and PostgreSQL would not even take every text as a question.
-    if _ID.fullmatch(id_) is None:
+    if not is_id(id_):
         return None
     return (await act.connection.execute(select(table).where(table.c.id == id_))).one_or_none()
 

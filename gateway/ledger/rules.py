@@ -42,6 +42,7 @@ class OfficeItem(msgspec.Struct, frozen=True):
         closable: True when its owner may close it or leave it to re-authorization.
         granted: True when operators need a grant for it.
         system: the business system behind it.
+        closed: True when it is closed while its owner has said nothing.
     """
 
     code: str
@@ -50,6 +51,7 @@ class OfficeItem(msgspec.Struct, frozen=True):
     closable: bool
     granted: bool
     system: str
+    closed: bool = False
 
 
 class Rules(msgspec.Struct, frozen=True):

@@ -48,7 +48,7 @@ class Switches:
         async with self._office.by_owner(owner.human) as act:
             party = await _party(act, owner)
             row = await _row(act, party.id, item.code)
-            before = "open" if row is None else row.setting
+            before = _record(item, row).setting
             if owner.kind == "legal" and _STRICTNESS[given.setting] < _STRICTNESS[before]:
                 await _require_main_account(act, party.id)
             if given.setting != before:
@@ -124,7 +124,7 @@ async def _write(act: Act, party: str, item: str, setting: str, *, known: bool) 
 
 def _record(item: OfficeItem, row: Row[Any] | None) -> SwitchRecord:
     if row is None:
-        return SwitchRecord(item.code, item.name, "open")
+        return SwitchRecord(item.code, item.name, "closed" if item.closed else "open")
     return SwitchRecord(item.code, item.name, row.setting, row.set_at, row.set_by)
 
 

@@ -64,7 +64,7 @@ class Change(msgspec.Struct, frozen=True):
     Attributes:
         at: Unix seconds.
         by: who did it.
-        action: `channel-link.created`, `channel-link.removed`, `device.enrolled` or `device.removed`.
+        action: what was done, `device.removed`.
         entry: id of what was changed.
     """
 
@@ -92,6 +92,9 @@ class Officer(msgspec.Struct, frozen=True):
     post: str
     role: Role
     scope: str
+
+    def __repr__(self) -> str:
+        return f"Officer(post={self.post!r}, role={self.role.value!r})"
 
 
 class Owner(msgspec.Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""Words for the codes that the ledger has, Chinese first, then English: one table for all pages."""
+"""Words for the codes that the ledger has, Chinese first, then English: one table for all pages.
+
+The back office (gateway/console) and self-service (gateway/desk) show them.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,15 +67,9 @@ TABLES: Mapping[str, Mapping[str, Words]] = {
         "grants": ("经办人和授权", "operators and grants"),
     },
     "look": {
-        "appeals": ("申诉", "appeals"),
-        "applications": ("申请", "applications"),
-        "bindings": ("账户绑定", "bindings"),
+        "candidates": ("在业务系统中查找", "search in a business system"),
         "comparison": ("登记信息比对", "comparison with a business system"),
-        "devices": ("指定电脑", "designated computers"),
-        "grants": ("授权", "grants"),
-        "history": ("变更记录", "history"),
-        "operators": ("经办人", "operators"),
-        "unit": ("登记信息", "registration"),
+        "unit": ("登记信息和办理情况", "registration, and what belongs to it"),
     },
     "setting": {
         "open": ("开放", "open"),
@@ -81,6 +78,7 @@ TABLES: Mapping[str, Mapping[str, Words]] = {
     },
     "detail": {
         "after": ("变更后", "after"),
+        "appeal": ("申诉", "appeal"),
         "before": ("变更前", "before"),
         "client": ("客户端地址", "client"),
         "exclusive": ("独占", "exclusive"),
@@ -161,6 +159,8 @@ TABLES: Mapping[str, Mapping[str, Words]] = {
 }
 """By kind of code. `party` to `appeal` are states; `detail` are names within the history."""
 
+_STATES = {"switch": "setting"}
+"""What the states of a subject are called in TABLES, where that is not its own name."""
 _MOMENTS = frozenset({"until", "valid_from", "valid_until"})
 """Details that are Unix seconds."""
 
@@ -183,7 +183,7 @@ def told(action: str, detail: Mapping[str, Any], show: Callable[[float], str]) -
         detail: plain data.
         show: writes a moment (Unix seconds).
     """
-    states = action.partition(".")[0]
+    states = _STATES.get(subject := action.partition(".")[0], subject)
     return [(word("detail", name), _told(states, name, value, show)) for name, value in detail.items()]
 
 

@@ -19,6 +19,9 @@ from gateway import (
 )
 
 AcrValue = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
+_AHEAD = 60.0
+"""Seconds that the platform's clock may be ahead of ours; a login still further in the future proves nothing."""
+
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _AGAIN = (
@@ -61,7 +64,7 @@ class ConfirmAgain(Reauthorizer[ConfirmAgainConfig]):
         if visit.inbound.method not in self._methods:
             return ALLOW
         signed_in = principal.authenticated_at
-        if signed_in is not None and visit.at - signed_in <= self.config.within:
+        if signed_in is not None and -_AHEAD <= visit.at - signed_in <= self.config.within:
             return ALLOW
         wanted = next((acr for level, acr in self._reachable if level >= visit.item.assurance), None)
         if wanted is None:

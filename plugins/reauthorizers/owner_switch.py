@@ -30,6 +30,11 @@ class OwnerSwitch(LedgerReauthorizer[OwnerSwitchConfig]):
     Config = OwnerSwitchConfig
     closable = True
 
+    @classmethod
+    def is_closed(cls, config: OwnerSwitchConfig) -> bool:
+        """As `default` says."""
+        return config.default == "closed"
+
     def judge(self, facts: Facts | None, principal: Principal, visit: Visit) -> Decision:
         """Allow what is open, or left by a unit; Deny what is closed. A person has nobody to leave an item to."""
         said = None if facts is None else facts.switches.get(visit.item.code)

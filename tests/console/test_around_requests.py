@@ -7,6 +7,7 @@ import pytest
 
 from gateway.console.forms import LARGEST, SMALL
 from tests.console.console_world import HOST, ORIGIN
+from tests.ferry.ferry_world import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -125,6 +126,68 @@ async def test_a_body_that_is_too_large_is_refused(world, path, kind, size):
     visitor = world.visitor() if size == SMALL else await world.sit("clerk")
     answer = await visitor.send("POST", path, data=BytesIO(bytes(size + 1)), headers={"Content-Type": kind})
     assert answer.status == 413
+
+
+async def test_more_than_whoever_has_not_signed_in_may_send_is_not_kept(world):
+    """Also when nothing says beforehand how much it will be."""
+
+    async def pieces():
+        for _ in range(3):
+            yield b"a" * SMALL
+
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await world.visitor().send("POST", "/sign-in", data=pieces(), headers=kind)).status == 413
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        ("Content-Type: application/json", b'{"login": "\xff"}'),
+        ("Content-Type: application/json", b"[" * 50_000),
+        ("Content-Type: application/json\r\nContent-Encoding: gzip", b"not gzip"),
+        ("Content-Type: application/json\r\nContent-Encoding: deflate", b"not deflate"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_malformed(world, fields, body):
+    head = f"POST /api/session HTTP/1.1\r\nHost: {HOST}\r\n{fields}\r\nContent-Length: {len(body)}\r\n"
+    answer = await raw(world, head.encode() + b"Connection: close\r\n\r\n" + body)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        b'Content-Disposition: form-data; name="kind"\r\nContent-Transfer-Encoding: none\r\n\r\ngrants',
+        b'Content-Disposition: form-data; name="kind"\r\nContent-Type: text/plain; charset=none\r\n\r\ngrants',
+        b'Content-Disposition: form-data; name="kind"\r\n\r\n\xff',
+        b'Content-Disposition: form-data; name="_charset_"\r\n\r\nnone-that-there-could-be-by-this-name',
+        b'Content-Disposition: form-data; name="file"; filename="\xff\x00"\r\n\r\na',
+        b"no field\r\n\r\na",
+        b"X-Long: " + b"a" * 10_000 + b"\r\n\r\na",
+    ],
+)
+async def test_a_form_with_a_file_that_cannot_be_read_is_malformed(world, part):
+    clerk = await world.sit("clerk")
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = await clerk.send("POST", "/import", data=b"--x\r\n" + part + b"\r\n--x--\r\n", headers=kind)
+    assert answer.status == 400
+
+
+async def test_a_client_that_leaves_in_the_middle_breaks_nothing(world):
+    host, port = world.address.removeprefix("http://").split(":")
+    kind = "Content-Type: application/json\r\nContent-Length: 9"
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"POST /api/session HTTP/1.1\r\nHost: {HOST}\r\n{kind}\r\n\r\n{{".encode())
+    await writer.drain()
+    before = len(world.log.calls)
+    writer.close()
+    await until(lambda: len(world.log.calls) > before)
+    assert {call.method_name for call in world.log.calls[before:]} == {"info"}
+
+
+async def test_head_is_get_without_a_body(world):
+    clerk = await world.sit("clerk")
+    assert (await clerk.send("HEAD", "/api/units")).status == 200
 
 
 async def test_the_log_has_one_line_for_each_request_with_who_it_was(world):

@@ -12,6 +12,7 @@ from gateway.console.comparing import Comparing, compare_records
 from gateway.console.lookups import LARGEST, LookupFailed
 from gateway.errors import ContentBlocked, Forbidden, GatekeeperTimeout, InputRefused, Undelivered
 from gateway.forward.making import make_forwarder
+from gateway.ledger.acting import ONE_LOOK
 from gateway.ledger.office_tables import LOOKS, PARTIES
 from tests.console.console_world import open_world
 from tests.console.pages_world import LOCAL_ID, RECORD, USCC, BusinessSystem, system_settings
@@ -144,10 +145,18 @@ async def test_the_department_vouches_for_its_own_staff(world, clerk, unit, syst
 
 
 async def test_every_comparison_is_a_look_that_the_unit_can_see(world, clerk, unit):
+    world.clock.advance(ONE_LOOK)
     before = await looks_at(world, unit)
     await world.console.comparing.candidates(clerk, unit, "si")
     await world.console.comparing.compare(clerk, unit, "si", LOCAL_ID)
     assert await looks_at(world, unit) == [*before, "candidates", "comparison"]
+
+
+async def test_a_page_of_a_unit_is_one_look_however_much_stands_on_it(world, unit):
+    visitor, before = await world.sit("clerk"), await looks_at(world, unit)
+    for address in (f"/units/{unit}", f"/units/{unit}?page=2", f"/units/{unit}/grants"):
+        assert (await visitor.get(address)).status == 200
+    assert await looks_at(world, unit) == [*before, "unit"]
 
 
 @pytest.mark.parametrize(

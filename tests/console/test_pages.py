@@ -7,6 +7,7 @@ import re
 
 import pytest
 import pytest_asyncio
+from markupsafe import escape
 
 from gateway.console import pages
 from tests.console.console_world import content_of, open_world
@@ -170,6 +171,12 @@ async def test_a_name_that_is_markup_is_text_on_every_page(case, visitors):
     for address in ("/", "/units", "/units?text=<script>alert(1)</script>"):
         assert "<script" not in await _told(visitors["reviewer", "inside"], address)
     assert SCRIPT in text_of(await _told(visitors["reviewer", "inside"], case.at("/units/{unit}")))
+
+
+async def test_the_name_of_a_unit_turns_nothing_round_that_stands_beside_it(case, visitors):
+    """The province's names may run from right to left, also such as were made to (Unicode TR 36, 2.10)."""
+    told = await _told(visitors["reviewer", "inside"], case.at("/units/{unit}/suspend"))
+    assert f"<bdi>{escape(SCRIPT)}</bdi>" in told
 
 
 async def test_a_clerk_is_shown_no_link_to_what_only_a_reviewer_may(case, visitors):

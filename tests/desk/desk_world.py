@@ -164,8 +164,10 @@ class Log:
 class World:
     """A desk and everything around it."""
 
-    def __init__(self, platform=FakePlatform, links=None, devices=None, telling: float = 3.0, **login) -> None:
-        self.house = House()
+    def __init__(
+        self, platform=FakePlatform, links=None, devices=None, telling: float = 3.0, clock=None, **login
+    ) -> None:
+        self.house = House(clock)
         self.clock = self.house.clock
         self.province = platform("province", self.clock, kinds=(Kind.NATURAL, Kind.LEGAL))
         self.units = FakePlatform("units", self.clock, kinds=(Kind.LEGAL,), logout=False)

@@ -149,10 +149,10 @@ def places(routes) -> set[tuple[str, str]]:
     return {(route.method, route.resource.canonical) for route in routes if route.method != "HEAD"}
 
 
-def test_the_router_s_list_and_the_application_s_are_the_same(world):
+async def test_the_router_s_list_and_the_application_s_are_the_same(my_world):
     """But for the pages of platforms and departments, which the desk is given."""
     told = {operation for item in desk_items() if item.channel == OWN_CHANNELS[0] for operation in item.operations}
-    assert told == places(make_desk(world.desk, {}.get).router.routes())
+    assert told == places(my_world.application.router.routes())
 
 
 def test_pages_for_platforms_and_departments_are_listed_apart():

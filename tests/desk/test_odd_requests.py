@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.contracts import PartContext
 from gateway.desk.host import REQUEST_FIELDS, DeskForwarder, desk_items
+from gateway.desk.my import open_self_service
 from gateway.desk.peers import PeerDesk
 from gateway.errors import GatewayError
 from gateway.identity.introspection import RoutedIntrospection
@@ -83,8 +84,8 @@ class Body:
 class House:
     """A desk with everything that can be configured, and somebody who is signed in."""
 
-    def __init__(self, links, devices) -> None:
-        self.world = World(links=links, devices=devices, unsolicited=["province"])
+    def __init__(self, ledger) -> None:
+        self.world = World(links=ledger.links, devices=ledger.devices, unsolicited=["province"])
         context = PartContext("sso", None, MemoryStore(), lambda: self.world.clock.wall)
         sessions, revocations = self.world.house.sessions, self.world.house.revocations
         asked = RoutedIntrospection(sessions, revocations, context.clock)
@@ -92,7 +93,8 @@ class House:
         peers = PeerDesk(
             login, self.world.desk.platforms, asked, self._end, lambda *_: None, self.world.house.store, context
         )
-        desk = msgspec.structs.replace(self.world.desk, peers=peers.routes())
+        my = open_self_service(ledger.office)
+        desk = msgspec.structs.replace(self.world.desk, my=my, peers=peers.routes())
         self.forwarder = DeskForwarder(desk, structlog.get_logger())
 
     async def _end(self, _) -> int:
@@ -116,10 +118,11 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path):
+async def house(tmp_path, new_ledger):
+    (tmp_path / "ledger.db").write_bytes(new_ledger)
     ledger = open_ledger("sqlite:///ledger.db", tmp_path)
     await ledger.start()
-    house = House(ledger.links, ledger.devices)
+    house = House(ledger)
     await house.forwarder.start()
     yield house
     await house.forwarder.stop()

@@ -144,7 +144,7 @@ async def test_an_owner_sees_what_holds_and_not_what_staff_compared_it_with(scen
     assert (own.local_id, own.compared) == (number, {})
     [seen] = await scene.bindings.of_party(scene.clerk, unit.id)
     assert seen.compared == COMPARED
-    assert await scene.looks(unit.id) == [(scene.clerk.staff, "bindings")]
+    assert await scene.looks(unit.id) == [(scene.clerk.staff, "unit")]
 
 
 # ── appeals ───────────────────────────────────────────────────────────────────────────────────────────────────────

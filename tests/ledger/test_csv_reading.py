@@ -21,6 +21,7 @@ COLUMNS = (Column("login", "登录名"), Column("name", "姓名"), Column("note"
         ("login,name", "ann,样例甲"),
         ("登录名,姓名", "ann,样例甲"),
         (" 姓名 ,LOGIN", "样例甲,ann"),
+        ("login,name,,", "ann,样例甲"),
         ('"name","备注","login"', '"样例甲","say ""hi""","ann"'),
     ],
 )
@@ -59,6 +60,13 @@ def test_what_cannot_be_read_at_all_is_told_as_a_whole(content, reason):
     [problem] = caught.value.problems
     assert problem.field == "file"
     assert reason in problem.title[1]
+
+
+def test_a_file_with_old_line_ends_or_nothing_but_line_ends_is_read_or_refused():
+    assert [row.number for row in read_csv(b"\r\rlogin,name\rann,x\r", COLUMNS)] == [4]
+    for content in (b"\r\x01", b"\r" * 200_000, b"," * 200_000, b"a" * 200_000):
+        with pytest.raises(InputRefused):
+            read_csv(content, COLUMNS)
 
 
 def test_the_largest_file_is_read():

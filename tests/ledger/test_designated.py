@@ -144,7 +144,7 @@ async def test_staff_of_another_region_designate_nothing(scene):
         with refused("not-your-region"):
             await step
     assert [one.id for one in await scene.devices.of_party(scene.clerk, unit.id)] == [id_]
-    assert await scene.looks(unit.id) == [(scene.clerk.staff, "devices")]
+    assert await scene.looks(unit.id) == [(scene.clerk.staff, "unit")]
 
 
 COUNTERS = [(0, [0, 0], None), (0, [5, 6], None), (5, [6], 6), (5, [], 5), (5, [], 0)]

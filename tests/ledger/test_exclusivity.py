@@ -205,10 +205,15 @@ async def test_the_database_itself_keeps_what_was_approved_as_it_was_approved(sc
     for table, row, changed in (
         (GRANTS, grant, {"scope": ""}),
         (GRANTS, grant, {"item": TRAINING}),
+        (GRANTS, grant, {"valid_until": grant.valid_until + 1}),
+        (GRANTS, grant, {"exclusive": True}),
+        (GRANTS, grant, {"constraints": {"networks": ["10.0.0.0/16"]}}),
+        (GRANTS, grant, {"two_people": False}),
         (GRANTS, grant, {"party_id": other.id, "operator_id": other.operators[0]}),
         (GRANTS, grant, {"approved_post": scene.province.post, "approved_staff": scene.province.staff}),
         (GRANTS, ended, {"state": "live"}),
         (BINDINGS, binding, {"local_id": new_number()}),
+        (BINDINGS, binding, {"compared": {"fields": {}, "note": "样例"}}),
         (BINDINGS, binding, {"party_id": other.id}),
     ):
         with pytest.raises(IntegrityError):

@@ -210,5 +210,5 @@ async def test_a_unit_sees_its_grants_and_that_staff_looked_at_them(scene):
     assert await scene.grants.of(unit.owners[1]) == [grant]
     assert await scene.grants.of(other.owners[0]) == []
     assert await scene.grants.of_party(scene.clerk, unit.id) == [grant]
-    assert await scene.looks(unit.id) == [(scene.clerk.staff, "grants")]
+    assert await scene.looks(unit.id) == [(scene.clerk.staff, "unit")]
     assert "样例" not in repr(grant)

@@ -34,7 +34,7 @@ async def test_staff_read_the_history_of_a_record_of_their_region_and_the_owner_
     assert (suspended.by, suspended.role, suspended.region) == (reviewer.name, "reviewer", world.scope)
     assert suspended.detail == {"before": "reviewed", "after": "suspended", "reason": "年检未过"}
     assert (created.by, created.role, page.total) == ("gateway", None, 2)
-    assert [look.what for look in (await world.looks.of(owner_of(subject))).found] == ["history"]
+    assert [look.what for look in (await world.looks.of(owner_of(subject))).found] == ["unit"]
     for stranger, code in (
         (await world.staff(scope="99"), "not-your-region"),
         (await world.staff("audit"), "not-your-role"),
@@ -114,14 +114,28 @@ async def test_an_owner_sees_who_looked_at_what_and_when_but_no_whole_names(worl
     await world.parties.find(reviewer, party)
     world.clock.advance(60)
     await world.operators.of_party(reviewer, party)
-    await world.applications.of_party(reviewer, party)
     page = await world.looks.of(owner_of(subject))
-    assert [look.what for look in page.found] == ["applications", "operators", "unit"]
-    assert [look.at for look in page.found] == [world.clock.wall, world.clock.wall, world.clock.wall - 60]
+    assert [(look.what, look.at) for look in page.found] == [
+        ("unit", world.clock.wall),
+        ("unit", world.clock.wall - 60),
+    ]
     assert {(look.role, look.region) for look in page.found} == {("reviewer", world.scope)}
     assert reviewer.name not in {look.staff for look in page.found}
-    assert (page.total, page.more) == (3, False)
+    assert (page.total, page.more) == (2, False)
     assert (await world.looks.of(owner_of(subject, kind="natural"))).found == []
+
+
+async def test_looks_of_one_post_within_a_minute_are_one_and_those_of_another_post_are_not(world):
+    """A page asks for a record in several parts; that is no more than one look."""
+    party, subject = await world.unit("reviewed")
+    reviewer, other = await world.staff(), await world.staff()
+    await world.parties.find(reviewer, party)
+    world.clock.advance(59)
+    await world.operators.of_party(reviewer, party)
+    await world.applications.of_party(reviewer, party)
+    await world.parties.find(other, party)
+    found = (await world.looks.of(owner_of(subject))).found
+    assert [look.at for look in found] == [world.clock.wall, world.clock.wall - 59]
 
 
 async def test_a_look_that_is_refused_is_none(world):

@@ -112,16 +112,24 @@ async def test_somebody_who_leaves_takes_the_answer_from_nobody(ledger):
     assert await stays == device
 
 
+NO_KEYS = {
+    "nothing": b"",
+    "zeros": b"\0" * 32,
+    "small order": b"\1" + b"\0" * 31,
+    "no point": b"\0" * 65,
+    "infinity": b"\4" + b"\0" * 64,
+    "too large": b"\4" + b"\xff" * 64,
+    "compressed": b"\2" * 33,
+    "too long": b"\4" * 66,
+}
+
+
 @each_algorithm
-@pytest.mark.parametrize(
-    "key",
-    [b"", b"\0" * 32, b"\1" + b"\0" * 31, b"\0" * 65, b"\4" + b"\0" * 64, b"\4" + b"\xff" * 64, b"\2" * 33, b"\4" * 66],
-    ids=["nothing", "zeros", "small order", "no point", "infinity", "too large", "compressed", "too long"],
-)
-async def test_what_is_no_public_key_is_not_enrolled(ledger, algorithm, key):
-    with pytest.raises(SignInMalformed):
-        await ledger.devices.enrol(algorithm, key, "x", PROVINCE, "ann")
-    assert await ledger.devices.of(PROVINCE, "ann") == []
+async def test_what_is_no_public_key_is_not_enrolled(ledger, algorithm):
+    for name, key in NO_KEYS.items():
+        with pytest.raises(SignInMalformed):
+            await ledger.devices.enrol(algorithm, key, "x", PROVINCE, "ann")
+        assert await ledger.devices.of(PROVINCE, "ann") == [], name
 
 
 OTHER_KEYS = [
@@ -133,16 +141,16 @@ OTHER_KEYS = [
 ]
 
 
-@pytest.mark.parametrize(("algorithm", "key"), OTHER_KEYS, ids=["sm2", "p256", "rsa", "hmac", "none"])
-async def test_a_key_of_another_algorithm_is_not_enrolled(ledger, algorithm, key):
-    with pytest.raises(SignInMalformed):
-        await ledger.devices.enrol(algorithm, key, "x", PROVINCE, "ann")
+async def test_a_key_of_another_algorithm_is_not_enrolled(ledger):
+    for algorithm, key in OTHER_KEYS:
+        with pytest.raises(SignInMalformed):
+            await ledger.devices.enrol(algorithm, key, "x", PROVINCE, "ann")
 
 
-@pytest.mark.parametrize("name", ["", " ", "a\nb", "\x1b[31m", "x" * 65])
-async def test_a_device_has_a_name_that_can_be_shown(ledger, name):
-    with pytest.raises(SignInMalformed):
-        await enrol(ledger, name=name)
+async def test_a_device_has_a_name_that_can_be_shown(ledger):
+    for name in ("", " ", "a\nb", "\x1b[31m", "x" * 65):
+        with pytest.raises(SignInMalformed):
+            await enrol(ledger, name=name)
 
 
 async def test_a_person_has_a_bounded_number_of_devices(ledger):

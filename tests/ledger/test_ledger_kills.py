@@ -19,7 +19,7 @@ from gateway.ledger.office_tables import BINDINGS, FACTS, GRANTS, PARTIES, SWITC
 from gateway.ledger.tables import CHANGES
 
 DEADLINE = 30.0
-KILLS = {"sqlite": 20, "postgresql": 6}
+KILLS = {"sqlite": 14, "postgresql": 5}
 STEPS_OF = {
     "proposed": [["proposed"]],
     "offered": [["proposed", "approved"]],

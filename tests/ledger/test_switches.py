@@ -2,6 +2,8 @@
 
 from itertools import count
 
+import msgspec
+
 from gateway.ledger.inputs.switches import SwitchInput
 from gateway.ledger.values import Owner
 from tests.ledger.grants_world import OPEN_TO_ALL, PENSION, SETTLEMENTS, TRAINING, refused
@@ -41,6 +43,18 @@ async def test_an_item_that_was_never_switched_leaves_nothing_when_it_is_opened(
     unit = await scene.unit()
     assert (await scene.switches.set(unit.owners[0], to("open"))).set_at is None
     assert (await scene.facts(unit.id)).switches == {}
+
+
+async def test_an_item_that_begins_closed_is_opened_by_its_owners_word(scene):
+    unit = await scene.unit()
+    operator, main = unit.owners[0], unit.owners[-1]
+    items = {code: msgspec.structs.replace(item, closed=True) for code, item in scene.office.rules.items.items()}
+    scene.office.rules = msgspec.structs.replace(scene.office.rules, items=items)
+    assert [(one.setting, one.set_at) for one in await scene.switches.of(main)] == [("closed", None)] * 2
+    with refused("main-account-needed"):
+        await scene.switches.set(operator, to("open"))
+    assert (await scene.switches.set(main, to("open"))).setting == "open"
+    assert (await scene.facts(unit.id)).switches == {PENSION: "open"}
 
 
 LOOSENED = [("left", "open"), ("closed", "open"), ("closed", "left")]

@@ -47,6 +47,8 @@ BAD = [
     (ApplicationInput, {"items": ["x"] * 51}, ["items"]),
     (ApplicationInput, {"items": ["x", ""], "note": "\x1b[31m"}, ["items.1", "note"]),
     (OperatorInput, {"account": "", "name": "样\n例", "id_number": ""}, ["account", "name", "id_number"]),
+    (OperatorInput, OPERATOR | {"name": "样例\u202e甲"}, ["name"]),
+    (OperatorInput, OPERATOR | {"account": "op-1\u200b", "name": "\ufeff样例甲"}, ["account", "name"]),
     (OperatorInput, OPERATOR | {"id_number": "110105194912310021"}, ["id_number"]),
     (OperatorInput, OPERATOR | {"id_number": "11010519491331002X"}, ["id_number"]),
     (OperatorInput, OPERATOR | {"phone": "1"}, ["phone"]),

@@ -53,7 +53,7 @@ async def test_a_change_reaches_every_worker_within_a_second_while_all_decide_an
         await worker.view.follow()
     deciding = (decide_on_and_on(worker.view, BUSY) for worker in workers)
     async with beside(write_on_and_on(workers[0].office, busy), *deciding):
-        for state in ("applied", "new", "revoked"):
+        for state in ("applied", "revoked"):
             await move(writer.office, party, state)
             seen = (until(lambda view=worker.view, state=state: state_of(view, ONE) == state) for worker in workers)
             assert max(await asyncio.gather(*seen)) < PROMISED

@@ -13,7 +13,7 @@ LAYERS = (
     {"model"},
     {"facts", "withdrawals"},
     {"contracts", "exchange", "fields", "breaker", "expiry", "windows"},
-    {"signin", "signin_settings", "office_settings", "signatures", "reauthorization"},
+    {"signin", "signin_settings", "office_settings", "signatures", "reauthorization", "openapi"},
     {"settings"},
     # What the steps stand on; blind to each other.
     {"tokens", "identity", "fetch", "state", "throttle", "inward", "records", "ledger"},
@@ -62,6 +62,7 @@ ONLY_HERE = {
     "limits": {"throttle", "windows"},
     "prometheus_client": {"records", "processes"},
     "yaml": {"configuration"},
+    "webauthn": {"desk"},
     "click": {"cli"},
     "rich": {"cli"},
 }

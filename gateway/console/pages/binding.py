@@ -12,31 +12,36 @@ from gateway.console.pages.forms import Fact, Form, Sheet, require_power
 from gateway.console.pages.unit_forms import one_of, unit_of
 from gateway.console.rendering import page, see_other
 from gateway.console.session import require_officer
-from gateway.console.words import word
 from gateway.errors import FieldProblem, InputRefused
 from gateway.ledger.entries import BindingRecord
 from gateway.ledger.parties import PartyRecord
 from gateway.ledger.powers import Power
 from gateway.ledger.rules import LocalId
 from gateway.ledger.values import Officer
+from gateway.ledger.words import word
 
 
 async def show_candidates(request: web.Request) -> web.Response:
     """What the business system has under the unit's code; and a field for an id that somebody brought on paper."""
     officer, named = await require_officer(request), request.match_info
     require_power(officer, Power.BINDING_PROPOSE)
+    unit = await unit_of(request, officer)
     rule = console_of(request).rules().local_ids.get(named["system"])
     typed = request.query.get("local_id", "").strip()
     problem = None if rule is None or not typed else rule.problem(typed)
     if rule is not None and typed and problem is None:
-        return see_other(f"/units/{named['id']}/records/{rule.system}/{quote(typed, safe='')}")
-    return await _candidates(request, officer, rule, typed, problem)
+        return see_other(f"/units/{unit.id}/records/{rule.system}/{quote(typed, safe='')}")
+    return await _candidates(request, officer, unit, rule, typed, problem)
 
 
 async def _candidates(
-    request: web.Request, officer: Officer, rule: LocalId | None, typed: str, problem: FieldProblem | None
+    request: web.Request,
+    officer: Officer,
+    unit: PartyRecord,
+    rule: LocalId | None,
+    typed: str,
+    problem: FieldProblem | None,
 ) -> web.Response:
-    unit = await unit_of(request, officer)
     candidates = await console_of(request).comparing.candidates(officer, unit.id, request.match_info["system"])
     values: dict[str, Any] = {"unit": unit, "candidates": candidates, "rule": rule, "typed": typed}
     problems = {} if problem is None else by_field([problem])

@@ -3,7 +3,6 @@
 import msgspec
 
 from gateway.console.console import Console
-from gateway.console.words import Words
 from gateway.ledger.applications import ApplicationRecord
 from gateway.ledger.changes import HistoryEntry
 from gateway.ledger.entries import AppealRecord, BindingRecord, DesignatedRecord, GrantRecord
@@ -11,6 +10,7 @@ from gateway.ledger.operators import OperatorRecord
 from gateway.ledger.parties import PartyDetail
 from gateway.ledger.rules import LocalId, Rules
 from gateway.ledger.values import Officer, Page
+from gateway.ledger.words import Words
 
 READY = frozenset({"reviewed", "bound"})
 """States in which operators, grants, devices and bindings can be added."""

@@ -9,8 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 from pydantic.fields import FieldInfo
 
-from gateway.console.words import Words, word
 from gateway.contracts import Settings
+from gateway.ledger.words import Words, word
 
 _SEVERAL_LINES = 500
 """A text that may be longer than this gets several lines."""

@@ -19,13 +19,13 @@ from gateway.console.operations import OPERATIONS, Asked, Operation
 from gateway.console.pages.fields import Field, Option, fields_of
 from gateway.console.rendering import may, page, see_other
 from gateway.console.session import check_same_site, require_officer
-from gateway.console.words import Words
 from gateway.errors import CannotDecide, Conflict, FieldProblem, GatewayError, InputRefused
 from gateway.identity.cross_site import TOKEN_PARAMETER
 from gateway.ledger.acting import not_your_role
 from gateway.ledger.parties import PartyRecord
 from gateway.ledger.powers import Power
 from gateway.ledger.values import Officer
+from gateway.ledger.words import Words
 
 Fact = tuple[Words, str | Words]
 """A line of what a form is about: its label, and the text."""

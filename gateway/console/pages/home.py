@@ -5,8 +5,8 @@ from aiohttp import web
 from gateway.console.console import console_of
 from gateway.console.rendering import may, page
 from gateway.console.session import require_officer
-from gateway.console.words import Words
 from gateway.ledger.powers import Power
+from gateway.ledger.words import Words
 
 _QUEUES: tuple[tuple[str, Words, str], ...] = (
     ("applications", ("待审核的申请", "Applications to review"), "/units/{party}/applications/{id}/review"),

@@ -7,13 +7,13 @@ from typing import Any, cast
 from aiohttp import web
 
 from gateway.console.console import console_of
-from gateway.console.forms import by_field, read_form
+from gateway.console.forms import arriving, by_field, read_form
 from gateway.console.inputs import ImportInput
 from gateway.console.operations import Asked
 from gateway.console.pages.forms import TOKEN, operation_named, require_power
 from gateway.console.rendering import may, page
 from gateway.console.session import check_same_site, require_officer
-from gateway.errors import FieldProblem, InputRefused, RequestMalformed, RequestTimeout
+from gateway.errors import FieldProblem, InputRefused, RequestMalformed
 from gateway.ledger.csv_reading import write_csv
 from gateway.ledger.import_kinds import GrantRows, PostRows, StaffRows
 from gateway.ledger.imports import ImportReport, write_passwords, write_problems
@@ -80,13 +80,8 @@ async def _read_upload(request: web.Request) -> tuple[str, bytes]:
     """
     if request.content_type != "multipart/form-data":
         raise RequestMalformed("a body that is no multipart/form-data")
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            posted = await request.post()
-    except TimeoutError:
-        raise RequestTimeout("a file that did not arrive") from None
-    except ValueError:
-        raise RequestMalformed("a multipart body that cannot be read") from None
+    async with arriving(_PATIENCE):
+        posted = await request.post()
     token, kind, file = posted.get(TOKEN), posted.get("kind"), posted.get("file")
     check_same_site(request, token if isinstance(token, str) else "")
     content = await asyncio.to_thread(file.file.read) if isinstance(file, web.FileField) else b""

@@ -9,11 +9,11 @@ from gateway.console.pages.forms import Fact, Form, Sheet, require_power
 from gateway.console.pages.listing import listing
 from gateway.console.rendering import page
 from gateway.console.session import require_officer
-from gateway.console.words import word
 from gateway.ledger.inputs.searching import SearchInput
 from gateway.ledger.powers import Power
 from gateway.ledger.staff_accounts import StaffRecord
 from gateway.ledger.values import Officer
+from gateway.ledger.words import word
 
 
 async def list_staff(request: web.Request) -> web.Response:

@@ -12,12 +12,12 @@ from aiohttp import web
 from gateway.console.console import Console, console_of
 from gateway.console.pages.fields import Option
 from gateway.console.pages.forms import Fact, Form, Sheet
-from gateway.console.words import TABLES, word
 from gateway.ledger.acting import outside_region
 from gateway.ledger.entries import DesignatedRecord, GrantRecord
 from gateway.ledger.inputs.grants import day_of
 from gateway.ledger.parties import PartyRecord
 from gateway.ledger.values import Officer
+from gateway.ledger.words import TABLES, word
 from gateway.model import Kind
 
 _YEAR = timedelta(days=365)

@@ -16,9 +16,12 @@ class BindingInput(Settings):
     """Which record of a business system is a unit's."""
 
     system: Line = Field(min_length=1, max_length=63, description="业务系统 · name of the business system")
-    local_id: Line = Field(min_length=1, max_length=64, description="系统内编号 · the unit's id there")
+    local_id: Line = Field(min_length=1, max_length=64, repr=False, description="系统内编号 · the unit's id there")
     compared: dict[_Value, Compared] = Field(
-        {}, max_length=40, description="比对结果：字段 → [省平台, 业务系统, 是否一致] · what was compared, by field"
+        {},
+        max_length=40,
+        repr=False,
+        description="比对结果：字段 → [省平台, 业务系统, 是否一致] · what was compared, by field",
     )
     note: Line = Field("", max_length=400, description="备注 · note")
 
@@ -27,8 +30,10 @@ class AppealInput(Settings):
     """A unit says that somebody else has registered its number."""
 
     system: Line = Field(min_length=1, max_length=63, description="业务系统 · name of the business system")
-    local_id: Line = Field(min_length=1, max_length=64, description="本单位在该系统的编号 · the unit's id there")
-    reason: Prose = Field(min_length=1, max_length=1000, description="申诉理由 · why")
+    local_id: Line = Field(
+        min_length=1, max_length=64, repr=False, description="本单位在该系统的编号 · the unit's id there"
+    )
+    reason: Prose = Field(min_length=1, max_length=1000, repr=False, description="申诉理由 · why")
 
 
 class DecisionInput(Settings):

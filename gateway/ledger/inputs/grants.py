@@ -19,7 +19,8 @@ LONGEST_YEARS = 5
 
 BEIJING = timezone(timedelta(hours=8))
 """China has one time and no summer time: days begin and end by it, whatever the machine is set to."""
-_DAY = 86400.0
+DAY = 86400.0
+"""Seconds; none in China is longer or shorter."""
 
 
 class GrantInput(Settings):
@@ -85,6 +86,11 @@ def day_of(at: float) -> date:
     return datetime.fromtimestamp(at, BEIJING).date()
 
 
+def begin_of(day: date) -> float:
+    """When a day begins in China, Unix seconds."""
+    return datetime(day.year, day.month, day.day, tzinfo=BEIJING).timestamp()
+
+
 def read_terms(given: GrantInput, rules: Rules, ground: Ground) -> Terms:
     """Check everything that was entered.
 
@@ -104,15 +110,11 @@ def read_terms(given: GrantInput, rules: Rules, ground: Ground) -> Terms:
     return Terms(
         tuple(dict.fromkeys(given.items)),
         scope,
-        _begin(given.valid_from),
-        _begin(given.valid_until) + _DAY,
+        begin_of(given.valid_from),
+        begin_of(given.valid_until) + DAY,
         given.exclusive,
         {name: values for name, values in constraints.items() if values},
     )
-
-
-def _begin(day: date) -> float:
-    return datetime(day.year, day.month, day.day, tzinfo=BEIJING).timestamp()
 
 
 def _item_problems(given: GrantInput, rules: Rules) -> list[FieldProblem]:

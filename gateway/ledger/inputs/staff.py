@@ -37,7 +37,7 @@ class StaffInput(Settings):
     """A new account."""
 
     login: Login = Field(max_length=64, description="登录名 · login: letters, digits, . _ -")
-    name: Line = Field(min_length=1, max_length=64, description="姓名 · name")
+    name: Line = Field(min_length=1, max_length=64, repr=False, description="姓名 · name")
 
 
 class PostInput(Settings):

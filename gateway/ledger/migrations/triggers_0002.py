@@ -35,11 +35,16 @@ _ENTRIES = (
 """Table, event, the column that names the post, and what else has to hold. An INSERT may decide at once, too."""
 
 _KEPT = {
-    "grants": ("party_id", "operator_id", "item", "scope", "proposed_post", "proposed_staff"),
-    "bindings": ("party_id", "system", "local_id", "proposed_post", "proposed_staff"),
-    "designated_devices": ("party_id", "kind", "value"),
-}
+    "grants": (
+        "party_id", "operator_id", "item", "scope", "valid_from", "valid_until", "exclusive", "constraints",
+        "two_people", "proposed_post", "proposed_staff",
+    ),
+    "bindings": ("party_id", "system", "local_id", "compared", "two_people", "proposed_post", "proposed_staff"),
+    "designated_devices": ("party_id", "kind", "value", "public_key", "items", "proposed_by"),
+}  # fmt: skip
 """Columns that say what was proposed, and was then approved as that."""
+_JSON = frozenset({"constraints", "compared", "items"})
+"""Those that PostgreSQL compares as text alone."""
 
 _OPEN = (
     "SELECT 1 FROM grants WHERE grants.party_id = NEW.id AND grants.state <> 'ended'"
@@ -82,9 +87,13 @@ def statements(dialect: str) -> Iterator[str]:
 
 
 def _changed(*columns: str) -> str:
-    changed = " OR ".join(f"NEW.{column} <> OLD.{column}" for column in columns)
+    changed = " OR ".join(f"{_comparable('NEW', column)} <> {_comparable('OLD', column)}" for column in columns)
     again = "(OLD.approved_post IS NOT NULL AND COALESCE(NEW.approved_post, '') <> OLD.approved_post)"
     return f"{changed} OR {again} OR (OLD.state = 'ended' AND NEW.state <> 'ended')"
+
+
+def _comparable(row: str, column: str) -> str:
+    return f"CAST({row}.{column} AS TEXT)" if column in _JSON else f"{row}.{column}"
 
 
 def _sqlite(name: str, table: str, event: str, wrong: str, code: str) -> Iterator[str]:

@@ -28,6 +28,12 @@ def _once(name: str, table: str, columns: list[str], where: str) -> None:
     op.create_index(name, table, columns, unique=True, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
+def _waiting(table: str, name: str, since: str, state: str) -> None:
+    """Finds what waits for a decision among everything that was ever decided."""
+    where = sa.text(f"state = '{state}'")
+    op.create_index(name, table, [since], sqlite_where=where, postgresql_where=where)
+
+
 def _history() -> None:
     op.add_column("changes", sa.Column("party_id", sa.String(32)))
     op.add_column("changes", sa.Column("post_id", sa.String(32)))
@@ -135,6 +141,8 @@ def _parties() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     _once("applications_open", "applications", ["party_id"], "state = 'received'")
+    op.create_index("applications_of", "applications", ["party_id"])
+    _waiting("applications", "applications_waiting", "proposed_at", "received")
 
 
 def _operators() -> None:
@@ -156,6 +164,7 @@ def _operators() -> None:
         sa.UniqueConstraint("id", "party_id", name="operators_party"),
     )
     _once("operators_live", "operators", ["party_id", "account"], "left_at IS NULL")
+    op.create_index("operators_of", "operators", ["party_id"])
     op.create_table(
         "grants",
         sa.Column("id", sa.String(32), nullable=False),
@@ -192,7 +201,8 @@ def _operators() -> None:
     )
     _once("grants_exclusive", "grants", ["party_id", "item"], "exclusive AND state <> 'ended'")
     _once("grants_operator", "grants", ["operator_id", "item"], "state <> 'ended'")
-    op.create_index("grants_party", "grants", ["party_id"])
+    op.create_index("grants_of", "grants", ["party_id"])
+    _waiting("grants", "grants_waiting", "proposed_at", "proposed")
 
 
 def _bindings() -> None:
@@ -226,6 +236,8 @@ def _bindings() -> None:
     )
     _once("bindings_local", "bindings", ["system", "local_id"], "state = 'live'")
     _once("bindings_party", "bindings", ["party_id", "system"], "state <> 'ended'")
+    op.create_index("bindings_of", "bindings", ["party_id"])
+    _waiting("bindings", "bindings_waiting", "proposed_at", "proposed")
     op.create_table(
         "switches",
         sa.Column("party_id", sa.String(32), nullable=False),
@@ -266,6 +278,8 @@ def _designated() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     _once("designated_live", "designated_devices", ["party_id", "kind", "value"], "state <> 'ended'")
+    op.create_index("designated_of", "designated_devices", ["party_id"])
+    _waiting("designated_devices", "designated_waiting", "proposed_at", "proposed")
     op.create_table(
         "appeals",
         sa.Column("id", sa.String(32), nullable=False),
@@ -287,6 +301,8 @@ def _designated() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     _once("appeals_open", "appeals", ["party_id", "system"], "state = 'open'")
+    op.create_index("appeals_of", "appeals", ["party_id"])
+    _waiting("appeals", "appeals_waiting", "opened_at", "open")
 
 
 def _looks() -> None:

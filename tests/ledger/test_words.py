@@ -7,11 +7,11 @@ from typing import get_args
 
 import pytest
 
-from gateway.console.words import ROLES, TABLES, told, word
 from gateway.ledger import office_tables
 from gateway.ledger.imports import ImportName
 from gateway.ledger.inputs.units import PartyKind
 from gateway.ledger.powers import Power, Role
+from gateway.ledger.words import ROLES, TABLES, told, word
 
 LEDGER = Path(office_tables.__file__).parent
 ACTION = re.compile(r"[a-z-]+\.[a-z-]+")
