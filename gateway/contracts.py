@@ -264,6 +264,8 @@ class Reauthorizer(Part[C]):
     """True when it asks the owner's switch: she is then offered one for items that name it."""
     granted: ClassVar[bool] = False
     """True when it asks for an operator's grant: the back office then opens items that name it."""
+    units_only: ClassVar[bool] = False
+    """True when no natural person could ever pass it: an item that is for them as well may not name it."""
 
     @classmethod
     def is_closed(cls, config: C) -> bool:

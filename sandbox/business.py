@@ -1,7 +1,7 @@
 """The department's internal business systems, behind the gatekeeper: social insurance, medical insurance, pension.
 
 Only the gatekeeper's inner unit calls them. Each checks the signed identity that comes with a request, and answers
-with what it received.
+with what it received; the department's staff get plain records of units (`sandbox.units`).
 """
 
 import argparse
@@ -20,6 +20,7 @@ from sandbox.arrival import describe_request
 from sandbox.faults import BUSINESS_FAULTS, FaultBoard
 from sandbox.operations import SYSTEMS, Declarations, Operation, operations_of
 from sandbox.serving import add_listen_options, json_response, run
+from sandbox.units import UNIT_RECORDS, UnitFile
 
 IDENTITY_HEADER = "Tongguan-Identity"
 IDENTITY_TYPE = "tongguan-identity+jwt"
@@ -82,14 +83,15 @@ class Business:
         self._keys = keys
         self._issuer = issuer
         self._routes = routes
-        self._declarations = Declarations()
+        self._units = UnitFile(UNIT_RECORDS.get(system, ()))
+        self._declarations = Declarations(self._units)
         self._faults = FaultBoard(BUSINESS_FAULTS, ["operations"])
         self._deliveries: OrderedDict[str, int] = OrderedDict()
 
     def application(self) -> web.Application:
         """Put the system on its routes."""
         app = web.Application(client_max_size=LARGEST_BODY)
-        for operation in operations_of(self._system, self._declarations):
+        for operation in operations_of(self._system, self._declarations, self._units):
             for method in ("GET", "HEAD") if operation.method == "GET" else (operation.method,):
                 app.router.add_route(method, operation.path, self._handler(operation))
         app.add_routes(
@@ -118,8 +120,9 @@ class Business:
             return json_response(account | {"identity": {"error": str(error)}, "result": None}, status=403)
         self._count(identity["jti"])
         outcome = await operation.answer(request, identity)
+        result = {"identity": identity, "result": outcome.result}
         return json_response(
-            account | {"identity": identity, "result": outcome.result},
+            account | result if operation.shows_request else outcome.result,
             status=outcome.status,
             headers={"Location": outcome.location} if outcome.location else None,
         )

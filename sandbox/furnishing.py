@@ -31,6 +31,9 @@ APP_KEYS = {"demo-ak": "demo-sk", "demo-sm3-ak": "demo-sm3-sk"}
 CLIENT_SECRET = "sandbox-client-secret"
 MEDICAL_SECRET = "sandbox-medical-secret"
 
+KEPT = ("console.key", "pseudonym.key")
+"""Keys that the ledger of an earlier run still needs: for second factors, and for the digests of numbers."""
+
 HOSTS = ("127.0.0.1", "localhost")
 """Names by which browsers reach the edges here."""
 
@@ -53,7 +56,7 @@ class _YamlTemplate(Template):
 
 
 def furnish(places: Places) -> None:
-    """Write new keys, and the configuration that is not there yet: what somebody has edited stays as it is.
+    """Write new keys, and what is to be KEPT, and the configuration, unless it is there: what was edited stays.
 
     Raises:
         OSError: the directory cannot be written.
@@ -75,7 +78,7 @@ def _quotable(path: Path) -> str:
 
 def _write_keys(places: Places) -> None:
     ferry_key, client_secrets = secrets.token_hex(32), {"dept-hrss": CLIENT_SECRET, "dept-medical": MEDICAL_SECRET}
-    hrss = _edge_secrets(CLIENT_SECRET) | {"ferry.key": ferry_key}
+    hrss = _edge_secrets(CLIENT_SECRET) | {"ferry.key": ferry_key, "console.key": secrets.token_hex(32)}
     hrss |= {f"{key}.secret": secret for key, secret in APP_KEYS.items()} | _channel_secrets(places.channel_keys)
     medical = _edge_secrets(client_secrets["dept-medical"]) | DIALECT_SECRETS
     for folder, jwks, values in (
@@ -85,7 +88,8 @@ def _write_keys(places: Places) -> None:
         values["identity.pem"], published = _identity_key()
         jwks.write_text(json.dumps(published, indent=2), encoding="utf-8")
         for name, value in values.items():
-            _write_secret(folder / "secrets" / name, value)
+            if name not in KEPT or not (folder / "secrets" / name).exists():
+                _write_secret(folder / "secrets" / name, value)
     _write_secret(places.gatekeeper / "secrets" / "ferry.key", ferry_key)
     _write_secret(places.systems / "client.secret", CLIENT_SECRET)
     _write_secret(places.clients, json.dumps(_clients(places, hrss, medical), indent=2))

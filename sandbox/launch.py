@@ -21,6 +21,8 @@ from typing import Any
 
 import aiohttp
 
+from gateway.errors import ConfigurationError
+from sandbox import staff
 from sandbox.children import Child, ChildEnded
 from sandbox.furnishing import furnish
 from sandbox.places import BUSINESS, LONGEST_SOCKET_PATH, Places
@@ -45,11 +47,14 @@ class CannotStartError(Exception):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the sandbox in the foreground until Ctrl-C or SIGTERM; see `--help`.
+    """Run the sandbox in the foreground until Ctrl-C or SIGTERM; see `--help`. `code` is `sandbox.staff`'s.
 
     Returns:
         The exit code: STOPPED, BROKEN or REFUSED.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["code"]:
+        return staff.main(arguments[1:])
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -168,7 +173,7 @@ async def _run(places: Places, *, kept: bool) -> int:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         children = make_children(places, session)
         try:
-            await _start(children, stopping)
+            await _start(places, children, stopping)
             if not stopping.is_set():
                 print(welcome(places, kept=kept), flush=True)
                 telling = tell_reloads(session, places.url("management"))
@@ -180,14 +185,20 @@ async def _run(places: Places, *, kept: bool) -> int:
     return STOPPED
 
 
-async def _start(children: list[Child], stopping: asyncio.Event) -> None:
+async def _start(places: Places, children: list[Child], stopping: asyncio.Event) -> None:
     """Start everything and wait until all of it answers, or until told to stop.
 
     Raises:
         ChildEnded: one of the processes ended, or did not come up in time.
+        CannotStartError: the configuration was edited, and has mistakes.
     """
     for child in children:
-        await child.start()
+        if child.name not in _ON_LEDGER:
+            await child.start()
+    await _begin_ledger(places)
+    for child in children:
+        if child.name in _ON_LEDGER:
+            await child.start()
     ready = asyncio.gather(*(child.until_ready() for child in children))
     try:
         async with asyncio.timeout(START_SECONDS):
@@ -195,6 +206,15 @@ async def _start(children: list[Child], stopping: asyncio.Event) -> None:
     except TimeoutError:
         logs = children[0].log.parent
         raise ChildEnded(f"not everything came up within {START_SECONDS:g} s; the logs are in {logs}") from None
+
+
+async def _begin_ledger(places: Places) -> None:
+    from sandbox.office import begin_ledger  # noqa: PLC0415 - slow to import, and needed once in a sandbox's life
+
+    try:
+        await begin_ledger(places)
+    except ConfigurationError as error:
+        raise CannotStartError("\n".join(error.problems)) from None
 
 
 async def first_of(*several: Awaitable[object]) -> None:
@@ -226,6 +246,12 @@ def make_children(places: Places, session: aiohttp.ClientSession) -> list[Child]
             )
             for name, (config, links) in edges.items()
         ),
+        Child(
+            "console",
+            _python("gateway.cli", "--config", places.gateway_yaml, "console"),
+            logs / "console.log",
+            partial(_listens, ports["console"]),
+        ),
         Child("gatekeeper", inner, logs / "gatekeeper.log", partial(_exists, places.socket)),
         *(
             Child(name, [*command, "--port", str(port)], logs / f"{name}.log", partial(_listens, port))
@@ -235,6 +261,8 @@ def make_children(places: Places, session: aiohttp.ClientSession) -> list[Child]
     ]
 
 
+_ON_LEDGER = ("edge", "console")
+"""Who reads the first department's ledger, which has to be there before."""
 _LAST_PORT = {"platforms": "dialects"}
 """The port that a process of several opens last."""
 

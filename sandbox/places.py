@@ -31,6 +31,7 @@ class Places:
         return {
             "edge": base,
             "management": base + 1,
+            "console": base + 2,
             "medical-edge": base + 10,
             "medical-management": base + 11,
             "province": base + 20,
@@ -110,6 +111,16 @@ class Places:
     def gateway_yaml(self) -> Path:
         """The edge's configuration."""
         return self.edge / "gateway.yaml"
+
+    @property
+    def ledger(self) -> Path:
+        """The edge's ledger: units, grants, bindings, staff (`sandbox.office` begins it)."""
+        return self.edge / "ledger.db"
+
+    @property
+    def staff_sessions(self) -> Path:
+        """Where the tour keeps the sample staff's sessions at the back office, for the next tour."""
+        return self.systems / "staff-sessions.json"
 
     @property
     def medical_yaml(self) -> Path:

@@ -14,6 +14,7 @@ import aiohttp
 import jwt
 
 from sandbox.signing import sign
+from sandbox.story_office import OFFICE_SCENES
 from sandbox.story_sign_in import carry_token, second_login, sign_in, sign_out, strengthen
 from sandbox.visitor import DEADLINE, Visitor, require
 
@@ -269,6 +270,7 @@ STORY = (
     Scene("服务对象不符", "A natural person at an item for units", wrong_audience),
     Scene("法人经办人申报", "A unit's operator declares, with an attachment", declaration),
     Scene("附件内容检查", "An attachment that is not what it says", wrong_attachment),
+    *(Scene(*told) for told in OFFICE_SCENES),
     Scene("签名渠道", "The app channel", signed_channel),
     Scene("令牌注销", "A revoked token", revocation),
     Scene("省平台不可用", "The province cannot be reached", province_down),

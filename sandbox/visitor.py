@@ -112,8 +112,19 @@ class Visitor:
         token = (await self.session()).get("csrf_token", "")
         fields = {"X-CSRF-Token": token, "Sec-Fetch-Site": "same-origin", "Accept": "application/json"}
         page = await self.browser.ask("POST", self.places.url("edge") + path, headers=fields, **options)
-        self.seen += [f"> POST {path}   [session cookie, CSRF token]", f"< {page.status}"]
-        return Answer(page.status, page.fields, page.text)
+        answer = Answer(page.status, page.fields, page.text)
+        self.seen += [f"> POST {path}   [session cookie, CSRF token]", f"< {answer.status} {answer.code}".rstrip()]
+        return answer
+
+    async def post_until(self, holds: Callable[[Answer], bool], path: str, data: Any) -> Answer:
+        """Send the same as a page, again and again until the answer is as wanted; gives the last answer."""
+        ends = asyncio.get_running_loop().time() + DEADLINE
+        while not holds(answer := await self.post_as_page(path, json=data)):
+            if asyncio.get_running_loop().time() > ends:
+                break
+            del self.seen[-2:]
+            await asyncio.sleep(0.1)
+        return answer
 
     async def ask(
         self, method: str, target: str, *, token: str | None = None, to: str = "edge", note: str = "", **options: Any
@@ -157,9 +168,12 @@ class Visitor:
         if to == "edge":
             self.request_ids.append(answer.fields["X-Request-Id"])
 
-    async def token(self, user: str, form: str = "jwt", level: int | None = None) -> str:
-        """Have somebody log in at the province."""
+    async def token(
+        self, user: str, form: str = "jwt", level: int | None = None, *, operator: str | None = None
+    ) -> str:
+        """Have somebody log in at the province; as a unit, `operator` is which of its logins acts, else the first."""
         query = f"user={user}&format={form}" + ("" if level is None else f"&level={level}")
+        query += "" if operator is None else f"&operator={operator}"
         answer = await self.ask("GET", f"/sandbox/token?{query}", to="province")
         token = str(answer.must_be(200).data["token"])
         self.tokens.append(token)
@@ -171,17 +185,20 @@ class Visitor:
         answer = await self.ask("POST", "/sandbox/faults", to="province", json=order, note=f"{endpoint}: {fault}")
         answer.must_be(200)
 
-    async def until(self, what: str, holds: Callable[[Answer], bool], method: str, target: str, **options: Any) -> None:
-        """Ask again and again until an answer is as wanted.
+    async def until(
+        self, what: str, holds: Callable[[Answer], bool], method: str, target: str, **options: Any
+    ) -> Answer:
+        """Ask again and again until an answer is as wanted, and give it.
 
         Raises:
             StepFailed: it does not come to that in time.
         """
         try:
             async with asyncio.timeout(DEADLINE):
-                while not holds(await self.ask(method, target, **options)):
+                while not holds(answer := await self.ask(method, target, **options)):
                     del self.seen[-2:]
                     await asyncio.sleep(0.1)
+                return answer
         except TimeoutError:
             raise StepFailed(f"{what}: not within {DEADLINE:g} s") from None
 

@@ -11,6 +11,7 @@ from sandbox.places import Places
 _WHAT = {
     "edge": "网关（人社部门） the gateway itself",
     "management": "网关管理口 health, status, metrics, reload",
+    "console": "后台（人社部门） back office, for staff",
     "medical-edge": "另一部门（医保）的网关 the gateway of another department",
     "medical-management": "其管理口 its health, status, metrics, reload",
     "province": "省统一身份认证平台 identity platform (simulated)",
@@ -37,6 +38,10 @@ curl -s @edge/guides/social-insurance
 #   @edge/social-insurance/contributions
 #   @medical/outpatient/booking
 #   @edge/sso/
+# 后台，供工作人员使用；样例账号见 docs/sandbox.md，密码和动态验证码由下面的命令给出
+# the back office, for staff: docs/sandbox.md lists them; the command tells password and code of one of them
+#   @console
+@tongguan sandbox code clerk-1
 # 未登录被拒 · what a refusal looks like
 curl -si @edge/social-insurance/contributions
 # 向省平台取令牌，再办理 · a token from the province, then the same again: it crosses the gatekeeper
@@ -98,6 +103,7 @@ def commands(places: Places) -> list[str]:
         edge=places.url("edge"),
         medical=places.url("medical-edge"),
         province=places.url("province"),
+        console=places.url("console"),
         socket=places.url("edge").replace("http", "ws"),
         yaml=shlex.quote(str(places.gateway_yaml)),
         python=_shown(Path(sys.executable)),

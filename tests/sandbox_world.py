@@ -98,8 +98,9 @@ def name_of(command):
         return command[command.index("--system") + 1]
     if "serve" in command:
         return "medical-edge" if "/medical/" in command[command.index("--config") + 1] else "edge"
-    if "gatekeeper" in command:
-        return "gatekeeper"
+    for name in ("gatekeeper", "console"):
+        if name in command:
+            return name
     return command[command.index("-m") + 1].removeprefix("sandbox.")
 
 
@@ -120,6 +121,10 @@ async def furnished(folder, *names, change=lambda places: None):
     places = Places(free_base(), folder)
     furnish(places)
     change(places)
+    if "edge" in names:
+        from sandbox.office import begin_ledger  # slow to import, and every test run imports this module
+
+        await begin_ledger(places)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=DEADLINE)) as session:
         children = {child.name: child for child in make_children(places, session) if child.name in names}
         try:

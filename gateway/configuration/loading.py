@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 from pydantic import ValidationError
@@ -145,7 +146,10 @@ def _read_policy(source: Placed, static: StaticSettings | None, problems: Proble
 def _beside(ledger: str, folder: Path) -> str:
     """The ledger's address, its file named absolutely: workers do not know where gateway.yaml is."""
     scheme, found, file = ledger.partition("sqlite:///")
-    return f"{found}{(folder / file).absolute()}" if found and not scheme else ledger
+    if not found or scheme:
+        return ledger
+    beside = "" if file.startswith("/") else f"{quote(str(folder.absolute()))}/"  # a folder may be called anything
+    return f"{found}{beside}{file}"
 
 
 def _note(findings: Iterable[Finding], source: Placed, problems: Problems) -> None:
@@ -180,6 +184,7 @@ _POLICY_RULES: tuple[Callable[[Catalogue], Iterator[Finding]], ...] = (
     policy_rules.find_collisions,
     policy_rules.find_bad_ways,
     policy_rules.find_bad_audiences,
+    policy_rules.find_units_parts,
     login_rules.find_reserved_places,
     login_rules.find_bad_login,
 )

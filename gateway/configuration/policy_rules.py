@@ -7,8 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from operator import attrgetter
 
 from gateway.configuration.catalogue import Catalogue, Entry, Finding
+from gateway.configuration.parts import PartUnusableError, import_part
 from gateway.configuration.problems import did_you_mean
 from gateway.configuration.yaml_source import Where
+from gateway.contracts import Reauthorizer
 from gateway.model import Kind
 from gateway.settings import FerrySettings, ItemSettings, StaticSettings
 from gateway.templates import check_template, shape
@@ -99,6 +101,27 @@ def find_bad_audiences(catalogue: Catalogue) -> Iterator[Finding]:
             yield (*where, "assurance"), f"{item.assurance} asks for a sign-in, and the audience lets anyone in"
         if public and item.reauthorize:
             yield (*where, "reauthorize"), "needs a person to decide about, and the audience lets anyone in; write []"
+
+
+def find_units_parts(catalogue: Catalogue) -> Iterator[Finding]:
+    """What natural persons can never pass stands before no item of theirs: the back office binds units alone."""
+    uses = {entry.value.name: entry.value.use for entry in catalogue.reauthorizers}
+    for entry in catalogue.items:
+        if Kind.NATURAL not in entry.value.audience:
+            continue
+        for index, named in enumerate(entry.value.reauthorize):
+            name = named if isinstance(named, str) else named.name
+            if name in uses and _is_for_units(uses[name]):
+                where = (*entry.where, "reauthorize", index)
+                yield where, f"{name!r} is for units, and the audience has natural persons: make an item for each"
+
+
+def _is_for_units(use: str) -> bool:
+    try:
+        part = import_part(use)
+    except PartUnusableError:  # part_rules.py tells that
+        return False
+    return issubclass(part, Reauthorizer) and part.units_only
 
 
 def find_bodies_too_large(catalogue: Catalogue, static: StaticSettings) -> Iterator[Finding]:

@@ -15,6 +15,8 @@ from gateway.model import Principal
 
 FRESH = 300.0
 """Seconds that the login may be old of whoever opens or leaves an item. Closing one needs no new login."""
+AHEAD = 60.0
+"""Seconds that the platform's clock may be ahead of ours."""
 
 _LOG_IN_AGAIN = (
     "开通事项前请重新登录以确认是您本人。",
@@ -53,7 +55,7 @@ def is_fresh(principal: Principal, now: float) -> bool:
         now: Unix seconds.
     """
     signed_in = principal.authenticated_at
-    return signed_in is not None and now - signed_in <= FRESH
+    return signed_in is not None and -AHEAD <= now - signed_in <= FRESH
 
 
 async def _items(asked: Asked) -> dict[str, Any]:

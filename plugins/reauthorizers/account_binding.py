@@ -32,6 +32,7 @@ class AccountBinding(LedgerReauthorizer[AccountBindingConfig]):
     """Allows who is bound, and says inward to what."""
 
     Config = AccountBindingConfig
+    units_only = True
 
     def __init__(self, config: AccountBindingConfig, context: PartContext) -> None:
         super().__init__(config, context)

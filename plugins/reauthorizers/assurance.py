@@ -9,6 +9,9 @@ from gateway import ALLOW, Decision, Deny, Duration, PartContext, Principal, Rea
 Level = Annotated[int, Field(ge=0, le=4)]
 AcrValue = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
 
+_AHEAD = 60.0
+"""Seconds that the platform's clock may be ahead of ours; a login still further in the future proves nothing."""
+
 _TOO_LOW = (
     "办理该事项需要更高等级的身份认证，您当前的登录渠道不提供该等级，请到线下窗口办理。",
     "This item needs a stronger sign-in than your platform offers. Please visit the service counter.",
@@ -56,4 +59,6 @@ class Assurance(Reauthorizer[AssuranceConfig]):
     def _is_stale(self, principal: Principal, now: float) -> bool:
         if self.config.max_age is None:
             return False
-        return principal.authenticated_at is None or now - principal.authenticated_at > self.config.max_age
+        if principal.authenticated_at is None:
+            return True
+        return not -_AHEAD <= now - principal.authenticated_at <= self.config.max_age

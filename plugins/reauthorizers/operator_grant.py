@@ -118,8 +118,12 @@ class OperatorGrant(LedgerReauthorizer[OperatorGrantConfig]):
         return reason
 
     def _against(self, grant: Grant, facts: Facts, now: float, principal: Principal, visit: Visit) -> str | None:
-        """What keeps one grant from holding here and now; None when it holds."""
-        if now < grant.valid_from:
+        """What keeps one grant from holding here and now; None when it holds.
+
+        Where the clock once ran ahead, `now` is later than the visit: what is over by either of them does not hold, and
+        neither does what has begun by the later one alone.
+        """
+        if visit.at < grant.valid_from:
             return "not yet"
         if now >= grant.valid_until:
             return "expired"
@@ -127,7 +131,7 @@ class OperatorGrant(LedgerReauthorizer[OperatorGrantConfig]):
             return "region"
         if grant.networks and not is_from(visit.inbound.client, grant.networks):
             return "network"
-        if grant.hours and not is_during(grant.hours, now):
+        if grant.hours and not (is_during(grant.hours, visit.at) and is_during(grant.hours, now)):
             return "hours"
         if grant.devices and not _is_on(grant.devices, facts, principal, visit):
             return "device"

@@ -165,7 +165,7 @@ class Dialect(ABC):
             department=back,
             action=f"{self.prefix}/sandbox/login",
             hidden={"back": back, **carried},
-            accounts=self.register.accounts.values() if kind is None else self.register.of_kind(kind),
+            accounts=self.register.choices(kind),
             levels=[str(level) for level in range(1, 5)],
         )
 
@@ -186,11 +186,12 @@ class Dialect(ABC):
         """Send the browser back with a ticket in the dialect's own way."""
 
     async def give(self, request: web.Request) -> web.Response:
-        """`GET …/sandbox/token?user=…`: a token without a login page, for trying things out."""
-        account = self.register.find(request.query.get("user", ""))
+        """`GET …/sandbox/token?user=…&operator=…`: a token without a login page, for trying things out."""
+        query = request.query
+        account = self.register.find(query.get("user", ""), query.get("operator"))
         if account is None:
-            raise InvalidRequestError(f"user must be one of {', '.join(self.register.accounts)}")
-        level = int(request.query.get("level", account.level))
+            raise InvalidRequestError(self.register.expected)
+        level = int(query.get("level", account.level))
         entry = Entry(account, level, self.clock() + TICKET_SECONDS)
         return json_response({"token": self.new_token(entry)}, headers={"Cache-Control": "no-store"})
 
@@ -210,7 +211,7 @@ class Dialect(ABC):
         """`POST …/sandbox/end?user=…`: end every token of an account."""
         account = self.register.find(request.query.get("user", ""))
         if account is None:
-            raise InvalidRequestError(f"user must be one of {', '.join(self.register.accounts)}")
+            raise InvalidRequestError(self.register.expected)
         return json_response({"ended": self.tickets.end(account.sub)})
 
     def signed_out(self, back: str | None) -> web.Response:

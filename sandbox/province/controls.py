@@ -38,9 +38,9 @@ class TokenControls:
     async def token(self, request: web.Request) -> web.Response:
         """`GET /sandbox/token`: log a sample account in and hand its token over; with `sid`, of a login there is."""
         query = request.query
-        account = self._register.find(query.get("user", ""))
+        account = self._register.find(query.get("user", ""), query.get("operator"))
         if account is None:
-            raise InvalidRequestError(f"user must be one of {', '.join(self._register.accounts)}")
+            raise InvalidRequestError(self._register.expected)
         form, alg = query.get("format", "jwt"), query.get("alg", "RS256")
         if form not in get_args(TokenFormat):
             raise InvalidRequestError("format must be jwt or opaque")
@@ -123,7 +123,9 @@ class LoginControls:
                     "sub": account.sub,
                     "subject_type": account.subject_type,
                     "level": account.level,
+                    "region": account.region,
                     "operator": account.operator,
+                    "logins": [{"id": one.id, "role": one.role, "name": one.name} for one in account.logins],
                     "acts_for": list(account.acts_for),
                     "profile": self._register.profile(account),
                 }
@@ -134,7 +136,7 @@ class LoginControls:
     async def change_profile(self, request: web.Request) -> web.Response:
         """`POST /sandbox/profile?user=…`: let a profile be changed, so that its version counts on."""
         user = request.query.get("user", "")
-        if self._register.find(user) is None:
+        if user not in self._register.accounts:
             raise InvalidRequestError(f"user must be one of {', '.join(self._register.accounts)}")
         return json_response({"user": user, "version": self._register.change(user)})
 
@@ -145,6 +147,7 @@ class LoginControls:
                 {
                     "sid": session.sid,
                     "user": session.account.user,
+                    "operator": session.account.operator,
                     "level": session.level,
                     "departments": sorted(session.parties),
                     "ended": session.ended,

@@ -119,7 +119,7 @@ class Exchange:
         return self._desk.sign(claims | {name: value for name, value in optional.items() if value}, typ="JWT")
 
     async def userinfo(self, request: web.Request) -> web.Response:
-        """`GET /userinfo`: the profile (GB/T 39046-2020 table 12), and the units that a person may act for."""
+        """`GET /userinfo`: the profile (GB/T 39046-2020 table 12), who acts for a unit, the units of a person."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         claims = self._desk.find(token) if scheme.lower() == "bearer" else None
         account = None if claims is None else self._register.of_subject(claims["sub"])
@@ -130,7 +130,10 @@ class Exchange:
 
     def _describe(self, account: Account, claims: Mapping[str, Any]) -> dict[str, Any]:
         passed_on = ("sub", "subject_type", "acr", "auth_time", "sid", "act")
-        told = {name: claims[name] for name in passed_on if name in claims}
+        told: dict[str, Any] = {name: claims[name] for name in passed_on if name in claims}
+        login = next((one for one in account.logins if told.get("act") == {"sub": one.id}), None)
+        if login is not None:
+            told["act"] = told["act"] | login.profile()
         units = [
             {"sub": unit.sub, "name": unit.name, "profile": self._register.profile(unit)}
             for unit in self._register.units_of(account)

@@ -89,7 +89,7 @@ class LoginPages:
             department=authorization.client.id,
             action="/login",
             hidden={"request": self._sessions.begin(authorization)},
-            accounts=self._register.of_kind(authorization.kind),
+            accounts=self._register.choices(authorization.kind),
             levels=[],
         )
 
@@ -131,11 +131,11 @@ class LoginPages:
         self._sessions.conclude(name)
         cookie = COOKIES[authorization.kind]
         session = self._sessions.of_cookie(request.cookies.get(cookie))
-        if session is not None and session.account.user == account.user:
+        if session is not None and session.account == account:
             session.level, session.auth_time = max(session.level, level), int(self._clock())
             return self._finish(authorization, session)
         if session is not None:
-            await self._endings.end([session])  # another person now: what the first one began ends
+            await self._endings.end([session])  # another person, or another operator: what the first one began ends
         value, session = self._sessions.open(account, level)
         answer = self._finish(authorization, session)
         answer.set_cookie(cookie, value, httponly=True, samesite="Lax", path="/")

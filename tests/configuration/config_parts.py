@@ -62,6 +62,12 @@ class Hours(Reauthorizer[HoursConfig]):
         return ALLOW
 
 
+class UnitsHours(Hours):
+    """A re-authorizer that lets no natural person through."""
+
+    units_only = True
+
+
 class Unfinished(Channel[Settings]):
     """A channel that forgot its method."""
 

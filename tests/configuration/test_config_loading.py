@@ -8,8 +8,10 @@ import pytest
 
 from gateway.configuration.loading import load, load_static, policy_from, static_from
 from gateway.configuration.parts import import_part, part_config
+from gateway.ledger import open_ledger
 from gateway.settings import DirectSettings, FerrySettings
 from gateway.units import Address
+from tests.configuration.config_world import World
 
 
 def test_snapshots_become_the_settings_that_were_written(world):
@@ -136,3 +138,15 @@ def test_a_session_cookie_that_no_other_host_can_set_is_taken_and_any_where_ther
     world.edit("gateway.yaml", "workers: 1", f"scheme: {scheme}\n{sessions}")
 
     assert world.load().settings.sessions.cookie == cookie
+
+
+@pytest.mark.parametrize("folder", ["plain", "a b", "what?", "100%", "%41", "县#1"])
+def test_the_ledger_lies_beside_gateway_yaml_whatever_its_folder_is_called(tmp_path, identity, folder, monkeypatch):
+    """The address is a URL, in which some characters mean something else."""
+    monkeypatch.setenv("TEST_PSEUDONYM_KEY", "p" * 16)
+    monkeypatch.setenv("TEST_FERRY_KEY", "f" * 32)
+    (tmp_path / folder).mkdir()
+    world = World(tmp_path / folder, identity)
+    world.path.write_text(f"ledger: sqlite:///l.db\n{world.path.read_text()}")
+    ledger = open_ledger(world.load().settings.ledger, tmp_path)
+    assert ledger.name == str(tmp_path / folder / "l.db")

@@ -88,7 +88,7 @@ def test_ctrl_c_ends_every_process_and_removes_the_folder(tmp_path):
     launched = Launched(tmp_path).ready()
     pids = launched.children()
     [folder] = {line.split()[2] for line in launched.said.read_text().splitlines() if "configuration" in line}
-    assert len(pids) == 10
+    assert len(pids) == 11
     assert "to keep them: make run RUN='--dir ./my-sandbox'" in launched.said.read_text()
     assert launched.stop(signal.SIGINT) == 0
     assert not [name for name, pid in pids.items() if runs(pid)]

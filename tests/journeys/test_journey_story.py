@@ -7,13 +7,33 @@ import sys
 
 import pytest
 
+from sandbox.back_office import BackOffice
 from sandbox.story import STORY
+from sandbox.unit_case import Step, UnitCase
 
 
 @pytest.mark.parametrize("scene", STORY, ids=lambda scene: scene.play.__name__)
 async def test_every_scene_of_the_story_is_as_it_should_be(visitor, scene):
     """Each of them alone, in any order."""
     assert await scene.play(visitor)
+
+
+async def test_staff_who_have_signed_in_go_on_in_their_session(visitor):
+    """A code is good once, so the next scene, and the next tour, would have to wait for another one."""
+    await BackOffice(visitor).look("clerk-1", "/queues")
+    visitor.seen.clear()
+    await BackOffice(visitor).look("clerk-1", "/queues")
+    assert visitor.seen == ["> (console) GET /api/queues   [clerk-1]", "< 200"]
+    assert visitor.places.staff_sessions.stat().st_mode & 0o077 == 0
+
+
+async def test_the_story_goes_on_from_wherever_somebody_has_left_the_unit(visitor):
+    """Here somebody has stopped in the middle: an application waits, and it is started all over."""
+    case = UnitCase(visitor)
+    await case.bring_to(Step.NEW)
+    await case.apply()
+    await case.bring_to(Step.REVIEWED)
+    assert (await case.record())["state"] == "reviewed"
 
 
 async def run_tour(*arguments):

@@ -43,7 +43,10 @@ async def test_where_no_login_would_do_the_answer_is_no(context):
     assert (decision.code, decision.conflict) == ("assurance-too-low", False)
 
 
-@pytest.mark.parametrize(("at", "passes"), [(NOW, True), (NOW - 300, True), (NOW - 301, False), (None, False)])
+@pytest.mark.parametrize(
+    ("at", "passes"),
+    [(NOW, True), (NOW - 300, True), (NOW - 301, False), (NOW + 60, True), (NOW + 61, False), (None, False)],
+)
 async def test_a_login_must_be_fresh_where_configured(context, at, passes):
     decision = await decide(context, at=at, minimum=3, max_age="5m")
     assert (decision == ALLOW) is passes

@@ -24,6 +24,8 @@ async def decide(context, at, method="POST", item=ITEM, **config):
         (NOW - 301, "5m", False),
         (NOW - 301, "10m", True),
         (None, "1d", False),
+        (NOW + 60, "5m", True),  # the platform's clock is ahead
+        (NOW + 61, "5m", False),
     ],
 )
 async def test_a_login_has_to_be_fresh(context, at, within, passes):

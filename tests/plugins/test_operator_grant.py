@@ -120,6 +120,13 @@ async def test_a_natural_person_acts_for_herself():
 async def test_a_clock_that_goes_back_revives_no_grant():
     """The latest time that the ledger has seen counts."""
     assert (await decide(mine(), latest=NOW + 100, at=NOW)).detail == "expired"
+    assert (await decide(mine(hours=("06:13-06:14",)), latest=NOW + 60, at=NOW)).detail == "hours"
+
+
+async def test_a_clock_that_was_ahead_begins_no_grant_and_stops_no_hours():
+    """What was seen is past by the clock as it is now: nothing may hold by it alone."""
+    assert (await decide(mine(valid_from=NOW + 1), latest=NOW + 50, at=NOW)).detail == "not yet"
+    assert (await decide(mine(hours=("06:14-06:15",)), latest=NOW + 60, at=NOW)).detail == "hours"
 
 
 @pytest.mark.parametrize(

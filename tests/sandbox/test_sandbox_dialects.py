@@ -167,6 +167,13 @@ async def test_a_unit_signs_in_with_who_acts_for_it(world, name):
     assert principal.assurance >= 2
 
 
+@pytest.mark.parametrize("name", UNITS)
+async def test_a_unit_may_sign_in_with_another_operator(world, name):
+    """Whom the login page's choice names."""
+    principal = (await world.sign_in(name, "operator-4b", Kind.LEGAL)).principal
+    assert (principal.subject, principal.operator) == ("91350200M00040002A", "operator-4b")
+
+
 @pytest.mark.parametrize("name", PERSONS)
 async def test_the_token_of_a_sign_in_is_known_until_it_ends(world, name):
     """Asked of the platform again, as an API caller's would be."""

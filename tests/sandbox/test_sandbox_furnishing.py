@@ -26,8 +26,13 @@ def test_the_configuration_is_good_and_only_its_plain_http_is_advised_against(pl
         assert [advice.rule for advice in load(department).advise()] == ["TG02"]
 
 
+BACK_OFFICE = {
+    (f"{system}-{what}", system, "GET") for system in ("pension", "social-insurance") for what in ("unit", "units")
+}
+
+
 def test_edge_and_inner_unit_know_the_same_routes(places):
-    """Every operation via ferry has its route inside, with the same method, and no route waits for nobody."""
+    """Every operation via ferry has its route inside, with the same method; the rest is the back office's."""
     policy = policy_from(load(places.gateway_yaml).policy)
     ferried = {system.name for system in policy.systems if system.via == "ferry"}
     outside = {
@@ -37,7 +42,7 @@ def test_edge_and_inner_unit_know_the_same_routes(places):
         if item.system in ferried
     }
     inner = load_gatekeeper(places.gatekeeper / "gatekeeper.yaml")
-    assert {(route.id, route.system, route.method) for route in inner.routes} == outside
+    assert {(route.id, route.system, route.method) for route in inner.routes} == outside | BACK_OFFICE
 
 
 def test_item_codes_are_well_formed(places):
@@ -55,7 +60,15 @@ def test_every_sandbox_has_keys_of_its_own(places, tmp_path):
     """Identity, ferry and pseudonym keys are new; both units of one sandbox share the ferry's."""
     other = Places(8080, tmp_path / "other")
     furnish(other)
-    for name in ("identity.pem", "ferry.key", "pseudonym.key", "session.key", "introspection.secret", "alipay.pem"):
+    for name in (
+        "identity.pem",
+        "ferry.key",
+        "pseudonym.key",
+        "console.key",
+        "session.key",
+        "introspection.secret",
+        "alipay.pem",
+    ):
         assert (places.edge / "secrets" / name).read_text() != (other.edge / "secrets" / name).read_text()
     ours, theirs = (folder / "secrets" / "session.key" for folder in (places.edge, places.medical))
     assert ours.read_text() != theirs.read_text()
@@ -70,6 +83,15 @@ def test_what_was_edited_in_an_earlier_run_stays(places):
     (places.edge / "policy.yaml").unlink()
     furnish(places)
     assert load(places.gateway_yaml).settings.drain == 7.0
+
+
+def test_an_earlier_ledger_can_still_be_read(places):
+    """The keys that seal second factors and digest numbers stay; whatever else is fresh is fresh again."""
+    names = ("console.key", "pseudonym.key", "session.key")
+    before = [(places.edge / "secrets" / name).read_text() for name in names]
+    furnish(places)
+    after = [(places.edge / "secrets" / name).read_text() for name in names]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, True, False]
 
 
 def test_any_name_of_a_folder_will_do(tmp_path):

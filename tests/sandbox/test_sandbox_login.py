@@ -303,6 +303,38 @@ async def test_a_unit_logs_in_with_its_operator(world):
     assert "citizen-1" not in text
 
 
+@pytest.mark.parametrize(
+    ("login", "person"),
+    [
+        ("operator-1b", {"name": "样例丑", "id_type": "111", "id_number": "350100190001011023"}),
+        ("unit-1-main", {"name": "样例丁"}),
+    ],
+)
+async def test_a_unit_logs_in_with_whom_it_chooses(world, login, person):
+    """Every login of every unit is on the page; user info tells who it is."""
+    tokens = await world.tokens(login, subject_type="legal")
+    assert claims_of(tokens["id_token"])["act"] == {"sub": login}
+    status, about = await world.get_json("/userinfo", Authorization=f"Bearer {tokens['access_token']}")
+    assert (status, about["act"]) == (200, {"sub": login} | person)
+    assert about["profile"]["organization_name"] == "样例一有限公司"
+    _, _, text = await world.open("/authorize", **(request_of("dept-hrss") | {"subject_type": "legal", "max_age": "0"}))
+    assert f'value="{login}"' in text
+    assert ("主账号" in text, 'value="operator-1"' in text) == (True, False)  # the unit itself is its first operator
+
+
+async def test_another_operator_of_the_unit_is_somebody_else(world):
+    """The first one's session ends, as another person's would."""
+    first = claims_of((await world.tokens("unit-1", subject_type="legal"))["id_token"])
+    again = {"subject_type": "legal", "prompt": "login"}
+    same = claims_of((await world.tokens("unit-1", **again))["id_token"])
+    other = claims_of((await world.tokens("operator-1b", **again))["id_token"])
+    assert (same["sid"], other["act"]) == (first["sid"], {"sub": "operator-1b"})
+    _, sessions = await world.get_json("/sandbox/sessions")
+    told = {session["sid"]: (session["user"], session["operator"], session["ended"]) for session in sessions}
+    assert told[first["sid"]] == ("unit-1", "operator-1", True)
+    assert told[other["sid"]] == ("unit-1", "operator-1b", False)
+
+
 async def test_user_info_has_the_profile_and_the_units_of_a_person(world):
     """GB/T 39046 table 12."""
     tokens = await world.tokens()

@@ -91,6 +91,26 @@ async def test_a_unit_is_named_by_its_credit_code_and_its_acting_operator(provin
     assert claims["subject_type"] == "legal"
 
 
+@pytest.mark.parametrize("form", ["jwt", "opaque"])
+@pytest.mark.parametrize("asked", [{"user": "unit-1", "operator": "operator-1b"}, {"user": "operator-1b"}])
+async def test_a_token_may_be_of_another_operator_of_the_unit(province, form, asked):
+    """Named beside the unit, or as the one who logs in."""
+    verdict = await introspect(province, await token_for(province, format=form, **asked))
+    assert (verdict["sub"], verdict["act"]) == ("91350100M000100Y43", {"sub": "operator-1b"})
+
+
+async def test_a_units_main_account_acts_under_its_own_name(province):
+    """The legal representative's login is one like the operators'."""
+    claims = verify(await token_for(province, "unit-3", operator="unit-3-main"), await published(province))
+    assert (claims["sub"], claims["act"]) == ("12350100MB0030007Q", {"sub": "unit-3-main"})
+
+
+async def test_an_operator_of_another_unit_gets_no_token(province):
+    """Told what there is."""
+    async with province.get("/sandbox/token?user=unit-1&operator=operator-2") as answer:
+        assert (answer.status, "one of that unit's" in await answer.text()) == (400, True)
+
+
 async def test_published_keys_are_public_and_strong_enough(province):
     """RFC 7517: no private member, RSA of 2048 bits."""
     keys = (await published(province))["keys"]
@@ -374,8 +394,10 @@ async def test_the_sample_accounts_can_be_looked_at(province):
     """With their profiles."""
     async with province.get("/sandbox/accounts") as answer:
         accounts = await answer.json()
-    assert set(accounts) == {"citizen-1", "citizen-2", "citizen-3", "unit-1", "unit-2"}
+    assert set(accounts) == set(SAMPLE_ACCOUNTS)
     assert accounts["unit-2"]["operator"] == "operator-2"
+    assert [login["id"] for login in accounts["unit-2"]["logins"]] == ["operator-2", "operator-2b", "unit-2-main"]
+    assert (accounts["unit-4"]["region"], accounts["citizen-1"]["region"]) == ("350200", None)
     assert accounts["citizen-1"]["profile"]["name"]
 
 
