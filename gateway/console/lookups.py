@@ -74,19 +74,6 @@ class _Reached(msgspec.Struct, frozen=True):
     forwarder: Forwarder
 
 
-class LookupFailed(CannotDecide):
-    """A business system cannot be asked now, or what it says cannot be believed.
-
-    Args:
-        detail: for the record.
-        title: what the staff are told, Chinese first, then English.
-    """
-
-    def __init__(self, detail: str, title: tuple[str, str]) -> None:
-        super().__init__(detail)
-        self.title = title
-
-
 class Lookups:
     """The systems that tell what they know of a unit.
 
@@ -142,21 +129,21 @@ class Lookups:
         """The record of this id; None when the system has none, or offers no such question.
 
         Raises:
-            LookupFailed: the system cannot be asked now, or what it says cannot be believed; 503.
+            CannotDecide: the system cannot be asked now, or what it says cannot be believed; 503.
         """
         held = self._reached.get(system)
         if held is None or held.local_id.record is None:
             return None
         found = await self._ask(by, held, held.local_id.record, {"local_id": quote(local_id, safe="")}, "", UnitRecord)
         if found is not None and found.local_id != local_id:
-            raise LookupFailed(f"{system} answered with another record", _ODD)
+            raise _failed(f"{system} answered with another record", _ODD)
         return found
 
     async def search(self, by: Officer, system: str, uscc: str) -> list[UnitRecord]:
         """The records that carry this code; none when the system has none, or offers no such question.
 
         Raises:
-            LookupFailed: as in `record`.
+            CannotDecide: as in `record`.
         """
         held = self._reached.get(system)
         if held is None or held.local_id.search is None:
@@ -174,7 +161,7 @@ class Lookups:
             if reply.status == 404:
                 return None
             if reply.status != 200:
-                raise LookupFailed(f"{name} answered {reply.status}", _ODD)
+                raise _failed(f"{name} answered {reply.status}", _ODD)
             return msgspec.json.decode(await _whole(reply), type=kind)
 
     def _outbound(
@@ -202,11 +189,11 @@ async def _plainly(system: str) -> AsyncIterator[None]:
     try:
         yield
     except (Undelivered, ContentBlocked, BodyTooLarge) as error:
-        raise LookupFailed(f"{system}: {error.code}: {error.detail}", _AWAY) from error
+        raise _failed(f"{system}: {error.code}: {error.detail}", _AWAY) from error
     except TimeoutError:
-        raise LookupFailed(f"{system} did not answer in time", _AWAY) from None
+        raise _failed(f"{system} did not answer in time", _AWAY) from None
     except msgspec.DecodeError:  # its text could repeat what is on file
-        raise LookupFailed(f"{system} answered something else than records of units", _ODD) from None
+        raise _failed(f"{system} answered something else than records of units", _ODD) from None
 
 
 async def _whole(reply: Reply) -> bytes:
@@ -231,3 +218,10 @@ _ODD = (
     "业务系统的查询结果无法识别，请联系系统管理员；未作任何更改。",
     "The business system's answer cannot be used. Please tell the system's administrator; nothing was changed.",
 )
+
+
+def _failed(detail: str, title: tuple[str, str]) -> CannotDecide:
+    """The system cannot be asked now, or what it says cannot be believed; the title says which to the staff."""
+    error = CannotDecide(detail)
+    error.title = title
+    return error

@@ -119,7 +119,7 @@ OPENING_OPERATIONS = (
         result=list[AppealRecord],
     ),
     Operation(
-        "appeals.decide", "POST", "/appeals/{id}/decide", Power.APPEAL_DECIDE, ("裁定申诉", "Decide an appeal"),
+        "appeals.decide", "POST", "/appeals/{id}/decide", Power.APPEAL_DECIDE, ("处理申诉", "Decide an appeal"),
         lambda console, by, asked: console.appeals.decide(by, asked.path["id"], asked.input),
         DecisionInput, AppealRecord,
     ),

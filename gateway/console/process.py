@@ -5,18 +5,18 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
-from aiohttp import web
 
 from gateway.configuration.loading import Loaded, load, policy_from
 from gateway.configuration.office_rules import office_rules
 from gateway.console.application import make_console
 from gateway.console.comparing import Comparing
+from gateway.console.listening import listening
 from gateway.console.opening import open_console
 from gateway.errors import ConfigurationError
 from gateway.forward.making import make_forwarder
@@ -24,13 +24,11 @@ from gateway.ledger.acting import Office
 from gateway.ledger.passwords import Passwords
 from gateway.lending import ledger_of, signer_of
 from gateway.office_settings import ConsoleSettings
-from gateway.processes.listening import bind
 from gateway.processes.reloading import Source
 from gateway.processes.serve import notify_systemd
 from gateway.records.application import ApplicationLog
 from gateway.records.sink import Sink
 from gateway.settings import RecordSettings
-from gateway.units import Address
 
 CLEAN = 0
 """Exit code: drained and ended."""
@@ -38,9 +36,6 @@ FORCED = 1
 """Exit code: told twice to stop, so requests under way were cut off."""
 MISCONFIGURED = 2
 """Exit code: the configuration cannot be used; nothing was started."""
-
-KEEPALIVE = 20.0
-"""Seconds that a connection without a request stays open."""
 
 _LOG_PATIENCE = 1.0
 _MISSING = "console: is missing from gateway.yaml; docs/console.md shows one"
@@ -97,7 +92,7 @@ async def _run(
     await comparing.start()
     following = asyncio.create_task(_follow(path, loaded, settings, office, comparing, log))
     try:
-        async with _listening(make_console(console), settings.listen, static.drain) as address:
+        async with listening(make_console(console), settings.listen, static.drain) as address:
             sys.stderr.write(f"tongguan console listens on {address}, pid {os.getpid()}\n")
             notify_systemd("READY=1")
             await stop.wait()
@@ -147,33 +142,6 @@ def _application_log(settings: RecordSettings) -> Iterator[Any]:
         yield log.logger(part="console")
     finally:
         sink.close(_LOG_PATIENCE)
-
-
-@contextlib.asynccontextmanager
-async def _listening(application: web.Application, address: Address, drain: float) -> AsyncIterator[Address]:
-    """Serve an application; afterwards what is under way may finish.
-
-    Args:
-        application: see make_console.
-        address: `console.listen`.
-        drain: seconds.
-    """
-    listener = bind("console.listen", address)
-    runner = web.AppRunner(
-        application,
-        access_log=None,
-        auto_decompress=False,  # no form of ours is compressed, and nobody makes us unpack one
-        keepalive_timeout=KEEPALIVE,
-        handle_signals=False,
-        shutdown_timeout=drain,
-    )
-    try:
-        await runner.setup()
-        await web.SockSite(runner, listener.socket).start()
-        yield listener.address
-    finally:
-        await runner.cleanup()
-        listener.release()
 
 
 async def _run_with_signals(path: Path) -> int:

@@ -35,7 +35,7 @@ STAFF_OPERATIONS = (
         PostInput, StaffRecord,
     ),
     Operation(
-        "staff.dismiss", "POST", "/staff/{id}/dismiss", Power.STAFF_APPOINT, ("解除岗位", "End somebody's post"),
+        "staff.dismiss", "POST", "/staff/{id}/dismiss", Power.STAFF_APPOINT, ("免去岗位", "End somebody's post"),
         lambda console, by, asked: console.staff.dismiss(by, asked.path["id"]),
         result=StaffRecord,
     ),

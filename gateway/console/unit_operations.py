@@ -80,13 +80,13 @@ UNIT_OPERATIONS = (
         result=list[OperatorRecord],
     ),
     Operation(
-        "operators.enter", "POST", "/units/{id}/operators", Power.OPERATOR_ENTER, ("登记经办人", "Enter an operator"),
+        "operators.enter", "POST", "/units/{id}/operators", Power.OPERATOR_ENTER, ("录入经办人", "Enter an operator"),
         lambda console, by, asked: console.operators.enter(by, asked.path["id"], asked.input),
         OperatorInput, OperatorRecord, 201,
     ),
     Operation(
         "operators.leave", "POST", "/operators/{id}/leave", Power.OPERATOR_END,
-        ("经办人离职", "Note that an operator has left"),
+        ("登记经办人离开", "Note that an operator has left"),
         lambda console, by, asked: console.operators.leave(by, asked.path["id"], asked.input),
         LeaveInput, OperatorRecord,
     ),

@@ -72,7 +72,8 @@ class Applications:
     async def record(self, by: Officer, party: str, application: ApplicationInput) -> ApplicationRecord:
         """Record what a unit applies for; approved at once where `opening` needs no second person.
 
-        A unit that is new or revoked becomes `applied`; one that is reviewed or bound applies for more.
+        A unit that is new becomes `applied`; one that is reviewed or bound applies for more; one that is revoked stays
+        so until the application is approved.
 
         Args:
             by: who records, under APPLICATION_RECORD.
@@ -90,7 +91,7 @@ class Applications:
             _check_items(application.items, self._office.rules)
             await _check_none_open(act, unit)
             row = await _insert(act, unit, application, two_people="opening" in self._office.rules.two_people)
-            if unit.state in ("new", "revoked"):
+            if unit.state == "new":
                 await act.move(unit, "applied", "party.applied")
             if not row.two_people:
                 await _approve(act, row, await act.party(party))
@@ -99,8 +100,8 @@ class Applications:
     async def review(self, by: Officer, id: str, review: ReviewInput) -> ApplicationRecord:  # noqa: A002 - as in contracts.Devices
         """Approve or reject an application (APPLICATION_REVIEW).
 
-        A unit that was `applied` becomes `reviewed`, or `new` again; any other state stays. Whoever recorded an
-        application may reject it herself: that opens nothing.
+        A unit that was `applied` becomes `reviewed`, or `new` again; one that was revoked becomes `reviewed`, or stays
+        revoked; any other state stays. Whoever recorded an application may reject it herself: that opens nothing.
 
         Raises:
             InputRefused: rejected without a reason.
@@ -174,6 +175,9 @@ async def _approve(act: Act, row: Row[Any], unit: Party) -> None:
         check_second_person(act, row.proposed_staff)
     _check_unit(unit)
     await change_row(act, APPLICATIONS, row, "application.approved", {"state": "approved", **approval(act)})
+    if unit.state == "revoked":
+        await act.move(unit, "applied", "party.applied")
+        unit = await act.party(unit.id)
     if unit.state == "applied":
         await act.move(unit, "reviewed", "party.reviewed")
 

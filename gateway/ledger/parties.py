@@ -3,10 +3,11 @@
 The states and the moves between them are in migrations/triggers_0002.py; registering.py has what the province says.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, or_, select, update
+from sqlalchemy import ColumnElement, CompoundSelect, Row, or_, select, union_all, update
 
 from gateway.codes import is_within
 from gateway.ledger.acting import (
@@ -21,7 +22,7 @@ from gateway.ledger.acting import (
 from gateway.ledger.endings import end_everything
 from gateway.ledger.inputs.deciding import ReasonInput
 from gateway.ledger.inputs.units import PartySearchInput, RegionInput
-from gateway.ledger.office_tables import BINDINGS, PARTIES
+from gateway.ledger.office_tables import BINDINGS, DESIGNATED, OPERATORS, PARTIES
 from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_state
@@ -147,7 +148,8 @@ class Parties:
 
         Args:
             by: who looks, under PARTY_LOOK.
-            search: the text is part of the name, or a whole USCC or subject.
+            search: the text is part of the name, or a whole USCC or subject; or what somebody at the counter has in
+                hand: an operator's name or account, the id of a live binding, what identifies a designated device.
 
         Raises:
             Forbidden, CannotDecide: as in Office.asked_by.
@@ -155,7 +157,7 @@ class Parties:
         async with self._office.asked_by(by, Power.PARTY_LOOK) as (connection, post):
             question = (
                 select(PARTIES)
-                .where(within(post.scope), *_sought(search))
+                .where(within(post.scope), *_sought(search, self._office.rules.local_ids))
                 .order_by(PARTIES.c.changed_at.desc(), PARTIES.c.id)
             )
             return await read_counted(connection, question, search.page, record_of)
@@ -248,7 +250,7 @@ def within(scope: str) -> ColumnElement[bool]:
     return PARTIES.c.region.startswith(scope, autoescape=True)
 
 
-def _sought(search: PartySearchInput) -> list[ColumnElement[bool]]:
+def _sought(search: PartySearchInput, systems: Iterable[str]) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if search.text:
         conditions.append(
@@ -256,6 +258,7 @@ def _sought(search: PartySearchInput) -> list[ColumnElement[bool]]:
                 PARTIES.c.name.icontains(search.text, autoescape=True),
                 PARTIES.c.uscc == search.text.upper(),
                 PARTIES.c.subject == search.text,
+                PARTIES.c.id.in_(_having(search.text, systems)),
             )
         )
     if search.state is not None:
@@ -263,6 +266,16 @@ def _sought(search: PartySearchInput) -> list[ColumnElement[bool]]:
     if search.kind is not None:
         conditions.append(PARTIES.c.kind == search.kind)
     return conditions
+
+
+def _having(text: str, systems: Iterable[str]) -> CompoundSelect[Any]:
+    """The parties to which an operator, a device or a live binding of this name belongs."""
+    bound = (BINDINGS.c.state == "live") & BINDINGS.c.system.in_(list(systems)) & (BINDINGS.c.local_id == text)
+    return union_all(
+        select(OPERATORS.c.party_id).where((OPERATORS.c.account == text) | (OPERATORS.c.name == text)),
+        select(DESIGNATED.c.party_id).where(DESIGNATED.c.value == text),
+        select(BINDINGS.c.party_id).where(bound),
+    )
 
 
 async def _shown(act: Act, id_: str, version: int) -> Party:

@@ -95,15 +95,6 @@ class StaffSessions:
         async with self._office.database.writing() as connection:
             return (await connection.execute(ending)).rowcount == 1
 
-    async def end_all(self, staff: str) -> int:
-        """End every session of one member of the staff; gives how many there were.
-
-        Raises:
-            CannotDecide: as in `end`.
-        """
-        async with self._office.database.writing() as connection:
-            return await end_sessions(connection, staff)
-
     async def begin_in(self, connection: AsyncConnection, staff: str, *, complete: bool = False) -> str:
         """Begin a session within a transaction; gives its token. Sessions that have ended are swept out.
 

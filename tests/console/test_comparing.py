@@ -9,8 +9,8 @@ import pytest_asyncio
 from sqlalchemy import select, update
 
 from gateway.console.comparing import Comparing, compare_records
-from gateway.console.lookups import LARGEST, LookupFailed
-from gateway.errors import ContentBlocked, Forbidden, GatekeeperTimeout, InputRefused, Undelivered
+from gateway.console.lookups import LARGEST
+from gateway.errors import CannotDecide, ContentBlocked, Forbidden, GatekeeperTimeout, InputRefused, Undelivered
 from gateway.forward.making import make_forwarder
 from gateway.ledger.acting import ONE_LOOK
 from gateway.ledger.office_tables import LOOKS, PARTIES
@@ -224,7 +224,7 @@ async def test_an_answer_that_cannot_be_believed_compares_nothing(world, clerk, 
         return reply
 
     system.answer = answer
-    with pytest.raises(LookupFailed) as failed:
+    with pytest.raises(CannotDecide) as failed:
         await world.console.comparing.compare(clerk, unit, "si", LOCAL_ID)
     assert failed.value.status == 503
     assert "样例" not in failed.value.detail
@@ -236,7 +236,7 @@ async def test_a_system_that_cannot_be_asked_is_said_in_one_sentence(world, cler
         raise error
 
     system.answer = answer
-    with pytest.raises(LookupFailed) as failed:
+    with pytest.raises(CannotDecide) as failed:
         await world.console.comparing.candidates(clerk, unit, "si")
     assert failed.value.title[0].startswith("业务系统暂时查询不到")
 
@@ -318,6 +318,6 @@ async def test_a_system_that_is_away_does_not_keep_the_back_office_from_starting
     comparing = Comparing(world.office, lambda settings: make_forwarder(settings, signer(), world.log), "dept-test")
     await comparing.use([system_settings()])
     await comparing.start()
-    with pytest.raises(LookupFailed):
+    with pytest.raises(CannotDecide):
         await comparing.compare(clerk, unit, "si", LOCAL_ID)
     await comparing.stop()

@@ -70,6 +70,10 @@ async def test_it_serves_until_it_is_told_to_stop_and_takes_a_changed_policy_ove
         visitor = Visitor(http, f"http://127.0.0.1:{port}")
         page = await visitor.get("/sign-in")
         assert (page.status, page.headers["Server"]) == (200, "tongguan")
+        unread = await send_raw(port, b"GET /\xff HTTP/1.1\r\nX-A: a-secret\r\n\r\n")
+        assert unread.startswith(b"HTTP/1.0 400 ")
+        assert b"request-malformed" in unread
+        assert not [said for said in (b"a-secret", b"aiohttp", b"Python") if said in unread]
         begun = await visitor.call("POST", "/session", {"login": "ann", "password": password})
         assert (await begun.json())["missing"] == "password-change"
         office.edit("policy.yaml", "systems:\n", "broken: true\nsystems:\n")
@@ -82,6 +86,15 @@ async def test_it_serves_until_it_is_told_to_stop_and_takes_a_changed_policy_ove
     log = (office.folder / "console.log").read_text(encoding="utf-8")
     assert '"route":"/api/session"' in log
     assert password not in log
+
+
+async def send_raw(port: int, request: bytes) -> bytes:
+    """Send what is no request; gives the whole answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    return answer
 
 
 async def until_said(office: World, words: str) -> None:

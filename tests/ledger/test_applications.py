@@ -18,7 +18,7 @@ async def state_of(world, party: str) -> str:
     return (await world.parties.find(await world.staff(), party)).record.state
 
 
-BECOMES = {"new": "applied", "revoked": "applied", "reviewed": "reviewed", "bound": "bound"}
+BECOMES = {"new": "applied", "revoked": "revoked", "reviewed": "reviewed", "bound": "bound"}
 
 
 @pytest.mark.parametrize(("before", "after"), BECOMES.items())
@@ -43,6 +43,16 @@ async def test_a_decision_moves_applicants_alone(world, before, approve):
     assert decided.rejected_reason == (None if approve else "材料不全")
     assert (decided.approved_by is not None) is approve
     assert await state_of(world, party) == ("reviewed" if approve and before == "new" else before)
+
+
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_revocation_is_lifted_by_whoever_approves_and_by_nobody_else(world, approve):
+    """A clerk who records an application opens nothing with it, and a rejection leaves everything as it was."""
+    party, _ = await world.unit("revoked")
+    record = await world.applications.record(await world.staff("clerk"), party, applied_for())
+    reason = "" if approve else "材料不全"
+    await world.applications.review(await world.staff(), record.id, verdict(approve=approve, reason=reason))
+    assert await state_of(world, party) == ("reviewed" if approve else "revoked")
 
 
 async def test_a_rejected_unit_can_apply_again(world):

@@ -7,6 +7,9 @@ import pytest
 from gateway.errors import InputRefused
 from gateway.ledger.inputs.checking import check_input
 from gateway.ledger.inputs.claims import AppealInput, BindingInput, DecisionInput
+from gateway.ledger.inputs.designated import DeviceInput
+from gateway.ledger.inputs.units import PartySearchInput
+from gateway.ledger.parties import Parties
 from gateway.ledger.values import Owner
 from tests.ledger.grants_world import TAX, claim, new_number, refused
 from tests.ledger.office_world import ISSUER, seed_staff
@@ -145,6 +148,20 @@ async def test_an_owner_sees_what_holds_and_not_what_staff_compared_it_with(scen
     [seen] = await scene.bindings.of_party(scene.clerk, unit.id)
     assert seen.compared == COMPARED
     assert await scene.looks(unit.id) == [(scene.clerk.staff, "unit")]
+
+
+async def test_a_search_finds_a_unit_by_what_belongs_to_it_and_only_inside_the_region(scene, number):
+    """What somebody at the counter has in hand: her account, the number of the unit in a system, its computer."""
+    unit, stranger = await scene.unit(), await seed_staff(scene.office, "clerk", "3502")
+    await scene.bound(unit, number)
+    value = f"2001:db8:{int(number) % 0xFFFF:x}::/48"
+    await scene.devices.register(scene.clerk, unit.id, DeviceInput(kind="network", value=value, name="样例电脑"))
+    parties = Parties(scene.office)
+    for text in (number, value, unit.plain["accounts"][0]):
+        found = await parties.search(scene.clerk, PartySearchInput(text=text))
+        assert [record.id for record in found.found] == [unit.id]
+        assert (await parties.search(stranger, PartySearchInput(text=text))).found == []
+    assert (await parties.search(scene.clerk, PartySearchInput(text=number[:-1]))).found == []
 
 
 # ── appeals ───────────────────────────────────────────────────────────────────────────────────────────────────────

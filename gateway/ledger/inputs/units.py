@@ -37,7 +37,9 @@ class PartySearchInput(SearchInput):
     text: Line = Field(
         "",
         max_length=200,
-        description="名称（部分）、统一社会信用代码或账号 · part of the name, or the USCC or subject",
+        description="名称（部分）、统一社会信用代码或账号，也可输入经办人姓名或账号、业务系统内编号、设备标识 · "
+        "part of the name, or the USCC or subject; or an operator's name or account, an id in a business system, "
+        "what identifies a device",
     )
     state: PartyState | None = Field(None, description="状态 · state; any when left out")
     kind: PartyKind | None = Field(None, description="类型 · natural person or unit; both when left out")
