@@ -21,7 +21,11 @@ def every_error(kind=GatewayError):
 
 
 def made(kind):
-    return kind(acr_values="3") if kind is errors.StepUpRequired else kind("secret detail")
+    if kind is errors.StepUpRequired:
+        return kind(acr_values="3")
+    if kind is errors.InputRefused:
+        return kind(errors.FieldProblem("field", ("有误", "Wrong.")))
+    return kind("secret detail")
 
 
 @pytest.mark.parametrize("kind", dict.fromkeys(every_error()))

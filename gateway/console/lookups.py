@@ -192,7 +192,7 @@ async def _plainly(system: str) -> AsyncIterator[None]:
         raise _failed(f"{system}: {error.code}: {error.detail}", _AWAY) from error
     except TimeoutError:
         raise _failed(f"{system} did not answer in time", _AWAY) from None
-    except msgspec.DecodeError:  # its text could repeat what is on file
+    except (msgspec.DecodeError, UnicodeDecodeError):  # its text could repeat what is on file
         raise _failed(f"{system} answered something else than records of units", _ODD) from None
 
 

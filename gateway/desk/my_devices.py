@@ -157,6 +157,14 @@ async def show(asked: Asked) -> Shown:
     return Shown(passkey.id, return_to)
 
 
+async def shown_device(asked: Asked) -> str | None:
+    """Id of the computer that this session has shown, as long as it is designated; None without one."""
+    device = asked.caller.principal.device
+    if device is None:
+        return None
+    return device if device in {one.id for one in await asked.my.devices.passkeys(asked.owner)} else None
+
+
 # ── both ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -210,7 +218,7 @@ async def _computer(asked: Asked) -> dict[str, Any] | web.Response:
     asked_for = read_query(asked.request).get("return_to", MY)
     return_to = asked_for if may_return(asked_for, asked.desk.login.return_to) else MY
     known = await asked.my.devices.passkeys(asked.owner)
-    here = asked.caller.principal.device is not None
+    here = asked.caller.principal.device in {one.id for one in known}
     return {"return_to": return_to, "unit": asked.owner.kind == "legal", "known": bool(known), "here": here}
 
 

@@ -3,23 +3,29 @@
 from collections import defaultdict
 from typing import Any
 
-from gateway.desk.my_operation import Asked, Operation, Page, WhyInput
+from gateway.desk.my_operation import Asked, Operation, Page, PageInput, WhyInput
 from gateway.desk.pages import local_time
+from gateway.ledger import values
 from gateway.ledger.entries import AppealRecord, BindingRecord, GrantRecord
 from gateway.ledger.inputs.claims import AppealInput
 from gateway.ledger.inputs.units import LeaveInput
 from gateway.ledger.operators import OperatorRecord
 
+MOST_SHOWN = 20
+"""Operators of one page: a large unit has thousands of grants, and no other request is served while they are drawn."""
+
 _OPEN = ("proposed", "offered", "live")
 
 
 async def _operators(asked: Asked) -> dict[str, Any]:
-    """Each operator with her grants. Only she herself is offered to answer what is offered to her."""
+    """Operators with their grants, she who asks before all others; she alone can answer what is offered to her."""
     grants: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for grant in await asked.my.grants.of(asked.owner):
         grants[grant.operator].append(_grant(asked, grant))
-    found = await asked.my.operators.of(asked.owner)
-    return {"operators": [_operator(asked, one) | {"grants": grants[one.id]} for one in found]}
+    found = sorted(await asked.my.operators.of(asked.owner), key=lambda one: not _is_me(asked, one.account))
+    page, ends = asked.input.page, asked.input.page * MOST_SHOWN
+    shown = [_operator(asked, one) | {"grants": grants[one.id]} for one in found[ends - MOST_SHOWN : ends]]
+    return {"operators": values.Page(shown, page, len(found) > ends, len(found))}
 
 
 def _operator(asked: Asked, record: OperatorRecord) -> dict[str, Any]:
@@ -98,4 +104,4 @@ OPERATIONS = (
     ),
 )  # fmt: skip
 
-PAGES = (Page("operators", "my_operators", _operators), Page("bindings", "my_bindings", _bindings))
+PAGES = (Page("operators", "my_operators", _operators, PageInput), Page("bindings", "my_bindings", _bindings))

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from pydantic import Field
 
-from gateway.contracts import Settings
 from gateway.desk.acting import current_identity, human
-from gateway.desk.my_operation import Asked, Operation, Page
+from gateway.desk.my_devices import shown_device
+from gateway.desk.my_operation import Asked, Operation, Page, PageInput
 from gateway.desk.pages import local_time
 from gateway.errors import Forbidden
 from gateway.identity.sessions import SignedIn
@@ -19,12 +18,6 @@ from gateway.ledger.words import told
 from gateway.model import Kind, Principal
 
 _NOT_YOURS = ("没有该登录，或不属于您。", "There is no such sign-in, or it is not yours.")
-
-
-class PageInput(Settings):
-    """Which page of a list."""
-
-    page: int = Field(1, ge=1, le=10_000, description="页码 · page, from 1")
 
 
 class SignInRecord(msgspec.Struct, frozen=True):
@@ -150,7 +143,7 @@ class Overview(msgspec.Struct, frozen=True):
         name: a person's is masked; empty when the platform told none.
         state: of the record; None when there is none yet.
         region: GB/T 2260; empty while it is not known.
-        device: id of the designated computer that was shown in this session; None when none was.
+        device: id of the designated computer that was shown in this session; None when none was, or it has ended.
     """
 
     kind: str
@@ -169,7 +162,7 @@ async def overview(asked: Asked) -> Overview:
     if not name and record is not None and who.kind == Kind.LEGAL:
         name = record.name or ""
     state, region = (None, "") if record is None else (record.state, record.region)
-    return Overview(who.kind.value, name, state, region, who.device)
+    return Overview(who.kind.value, name, state, region, await shown_device(asked))
 
 
 async def _home(asked: Asked) -> dict[str, Any]:

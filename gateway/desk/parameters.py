@@ -73,7 +73,7 @@ async def read_json(request: web.Request, kind: type[T]) -> T:
     body = await read_body(request)
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise SignInMalformed("a body that is no JSON of the expected shape") from None
 
 

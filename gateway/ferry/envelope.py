@@ -320,5 +320,5 @@ class FrameReader:
             raise FrameRefused("mac")
         try:
             return _DECODERS[kind].decode(payload)
-        except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
             raise FrameRefused("payload") from exc

@@ -181,7 +181,7 @@ def read_signed_notice(body: bytes, issuer: str, now: float) -> Notice:
         texts = {name: value for name in ("sid", "sub", "jti") if (value := getattr(told, name)) is not None}
         for name in texts:
             read_text(texts, name)
-    except (msgspec.DecodeError, MalformedClaimsError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, MalformedClaimsError) as error:
         raise SignInMalformed(f"notice: {error}") from None
     if told.event != "logout" or not texts or not 0 < told.issued_at <= now + _AGE:
         raise SignInMalformed("notice: not of a logout, names nothing, or is dated in the future")

@@ -198,7 +198,7 @@ class RedisFeed:
         for number, fields in entries:
             try:
                 one = _decode(fields[1])
-            except (msgspec.DecodeError, IndexError, TypeError):  # somebody else writes into our stream
+            except (msgspec.DecodeError, UnicodeDecodeError, IndexError, TypeError):  # somebody else writes into our stream
                 self._log.error("an entry of the withdrawals cannot be read", entry=number.decode())
             else:
                 self._deny_set.add(one)
@@ -271,7 +271,7 @@ class RedisFeed:
 def _is_over(fields: list[Any], now: float) -> bool:
     try:
         return _decode(fields[1]).until <= now
-    except (msgspec.DecodeError, IndexError, TypeError):  # told when it was heard
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError, TypeError):  # told when it was heard
         return True
 
 

@@ -49,7 +49,6 @@ class DesignatedDevice(LedgerReauthorizer[DesignatedDeviceConfig]):
     """Allows requests that come from a computer which is designated for the item."""
 
     Config = DesignatedDeviceConfig
-    units_only = True
 
     def __init__(self, config: DesignatedDeviceConfig, context: PartContext) -> None:
         super().__init__(config, context)
