@@ -8,6 +8,8 @@ from desk_world import HOST, ORIGIN, Browser
 from msgspec.structs import replace
 from my_world import PLAIN, My, MyWorld
 
+from tests.ledger.view_world import PROMISED, until
+
 
 @pytest.fixture
 def world(my_world) -> MyWorld:
@@ -204,6 +206,20 @@ async def test_the_unit_ends_a_computer_which_then_shows_nothing(world, my, comp
     assert (await my.send(f"devices/{device}/drop", reason="报废")).location == "/sso/my/devices"
     assert (await my.post("computer/show"))[0] == 409
     assert (await my.send(f"devices/{device}/drop", reason="")).status == 422
+
+
+async def test_a_computer_that_staff_end_is_shown_no_longer_in_the_session_that_goes_on(world, my, computer):
+    """Its key stands in no fact that a decision rests on, and no page says that all is well."""
+    await world.ledger.view.follow()
+    device = await designate(my, computer)
+    await show(my, computer)
+    assert (await my.get(""))[1]["device"] == device
+    assert "本机已通过验证" in (await my.see("computer")).text
+    await world.scene.devices.end(world.scene.reviewer, device, "报废")
+    assert (await my.get(""))[1]["device"] is None
+    assert "本机已通过验证" not in (await my.see("computer")).text
+    who = await principal(my)
+    assert await until(lambda: not world.ledger.view.facts(who.issuer, who.subject).devices) < PROMISED
 
 
 async def test_who_may_not_enrol_is_told_before_a_key_is_made(world, my, browser, unit):

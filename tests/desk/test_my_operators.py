@@ -3,6 +3,7 @@
 import pytest
 from my_world import My, MyWorld
 
+from gateway.desk.my_operators import MOST_SHOWN
 from gateway.ledger.inputs.units import OperatorInput
 from gateway.ledger.operators import Operators
 from tests.ledger.grants_world import asked, new_number
@@ -156,3 +157,22 @@ async def test_names_of_operators_are_text_on_the_page(world, my, unit):
     text = (await my.see("operators")).text
     assert "<script" not in text
     assert "11010519491231002X" not in text
+
+
+async def test_a_large_unit_turns_pages_and_comes_back_to_the_one_it_was_on(world, my, unit):
+    """She who asks stands first; what is wrong with a form is told on the page on which it stands."""
+    operators = Operators(world.ledger.office)
+    for number in range(MOST_SHOWN):
+        entered = OperatorInput(account=f"op-{number}", name="样例子", id_number="11010519491231002X")
+        await operators.enter(world.scene.clerk, unit.id, entered)
+    ids = [one["id"] for one in (await my.get("operators"))[1]]
+    first, second = (await my.see("operators")).text, (await my.see("operators?page=2")).text
+    shown, rest = ([id_ for id_ in ids if f"operator-{id_}" in text] for text in (first, second))
+    assert len(shown) == MOST_SHOWN
+    assert sorted(shown + rest) == sorted(ids)
+    assert min(shown, key=lambda id_: first.index(f"operator-{id_}")) == unit.operators[0]
+    page = await my.send(f"operators/{rest[0]}/dismiss?page=2", reason=" ")
+    assert page.status == 422
+    assert f'id="reason-dismiss-{rest[0]}"' in page.text
+    assert 'aria-describedby="wrong-reason"' in page.text
+    assert f'action="/sso/my/operators/{rest[0]}/dismiss?page=2"' in second
