@@ -91,7 +91,7 @@ def _operators(number: int, _: str) -> Iterator[dict[str, Any]]:
         account = f"{_subject(number)}-operator-{one}"
         yield {
             "id": account, "party_id": _party(number), "account": account, "name": "样例甲", "id_number": "-",
-            "id_digest": "-", "added_at": _FROM, "added_post": _POST,
+            "id_digest": "-", "administrator": False, "added_at": _FROM, "added_post": _POST,
         }  # fmt: skip
 
 

@@ -150,6 +150,7 @@ OPERATORS = Table(
     Column("name", String(64), nullable=False),
     Column("id_number", String(32), nullable=False),
     Column("id_digest", String(64), nullable=False),
+    Column("administrator", Boolean, nullable=False),
     Column("added_at", Double, nullable=False),
     Column("added_post", String(32), ForeignKey("posts.id"), nullable=False),
     Column("left_at", Double),

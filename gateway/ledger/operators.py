@@ -33,6 +33,7 @@ class OperatorRecord(msgspec.Struct, frozen=True):
         added_at: Unix seconds.
         left_at: Unix seconds; None while she has not.
         left_reason: why she is gone; None while she is not.
+        administrator: True when she may open again what the unit closed, or left to re-authorization.
     """
 
     id: str
@@ -43,6 +44,7 @@ class OperatorRecord(msgspec.Struct, frozen=True):
     added_at: float
     left_at: float | None
     left_reason: str | None
+    administrator: bool = False
 
     def __repr__(self) -> str:
         return f"OperatorRecord({self.id!r})"
@@ -85,8 +87,9 @@ class Operators:
             "id_digest": self._office.digest(operator.id_number),
         }
         values = {"id": id_, "party_id": party, "account": operator.account, "name": operator.name, **number}
-        await act.connection.execute(insert(OPERATORS).values(**values, added_at=act.now, added_post=act.staff.post))
-        await act.note("operator.entered", id_, party=party, after="live")
+        entered = {"administrator": operator.administrator, "added_at": act.now, "added_post": act.staff.post}
+        await act.connection.execute(insert(OPERATORS).values(**values, **entered))
+        await act.note("operator.entered", id_, party=party, after="live", administrator=operator.administrator)
         return id_
 
     async def leave(self, by: Officer, id: str, leaving: LeaveInput) -> OperatorRecord:  # noqa: A002 - as in contracts.Devices
@@ -166,8 +169,9 @@ async def _records(connection: AsyncConnection, condition: ColumnElement[bool]) 
 
 def _read(row: Row[Any]) -> OperatorRecord:
     return OperatorRecord(
-        row.id, row.party_id, row.account, row.name, row.id_number, row.added_at, row.left_at, row.left_reason
-    )
+        row.id, row.party_id, row.account, row.name, row.id_number, row.added_at, row.left_at, row.left_reason,
+        row.administrator,
+    )  # fmt: skip
 
 
 _KNOWN = ("该账号已是本单位的经办人。", "The unit has an operator with this account already.")

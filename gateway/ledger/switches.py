@@ -35,13 +35,13 @@ class Switches:
     async def set(self, owner: Owner, given: SwitchInput) -> SwitchRecord:
         """Open an item, close it, or leave it. Somebody who was never here gets a record first.
 
-        Whoever signs in for a unit may make it stricter. Making it less strict is for accounts that were never entered
-        here as an operator of the unit, which its main account (主账号) is: the operators are whom a switch restrains.
-        Who did it is recorded both times.
+        Whoever signs in for a unit may make it stricter. Making it less strict is for those whom a switch does not
+        restrain: the unit's own login without an operator, and the administrators that staff entered (单位管理员). Who
+        did it is recorded both times.
 
         Raises:
             InputRefused: no such item, or no such setting for this owner.
-            Forbidden: `main-account-needed`.
+            Forbidden: `administrator-needed`.
             CannotDecide: the ledger cannot be written now, and nothing was; 503.
         """
         item = _item(owner, given, self._office.rules)
@@ -50,7 +50,7 @@ class Switches:
             row = await _row(act, party.id, item.code)
             before = _record(item, row).setting
             if owner.kind == "legal" and _STRICTNESS[given.setting] < _STRICTNESS[before]:
-                await _require_main_account(act, party.id)
+                await _require_administrator(act, party.id, owner)
             if given.setting != before:
                 await _write(act, party.id, item.code, given.setting, known=row is not None)
                 told = {"item": item.code, "before": before, "after": given.setting}
@@ -98,16 +98,22 @@ async def _row(act: Act, party: str, item: str) -> Row[Any] | None:
     return (await act.connection.execute(question)).one_or_none()
 
 
-async def _require_main_account(act: Act, party: str) -> None:
-    # Also who has left counts: her account at the province may still be there.
-    question = select(OPERATORS.c.id).where(OPERATORS.c.party_id == party, OPERATORS.c.account == act.by.subject)
-    if (await act.connection.execute(question)).first() is not None:
+async def _require_administrator(act: Act, party: str, owner: Owner) -> None:
+    if owner.operator in (None, owner.subject):
+        return
+    question = select(OPERATORS.c.id).where(
+        OPERATORS.c.party_id == party,
+        OPERATORS.c.account == owner.operator,
+        OPERATORS.c.administrator,
+        OPERATORS.c.left_at.is_(None),
+    )
+    if (await act.connection.execute(question)).first() is None:
         raise Forbidden(
-            "an operator wants to loosen a switch",
-            code="main-account-needed",
+            "no administrator of the unit wants to loosen a switch",
+            code="administrator-needed",
             title=(
-                "已关闭或转再次授权的事项，须由本单位主账号（法定代表人）恢复。",
-                "Only the unit's main account, its legal representative's, can open again what was closed or left.",
+                "已关闭或转再次授权的事项，须由本单位管理员恢复；管理员由经办机构登记。",
+                "Only the unit's administrator, whom the agency enters, can open again what was closed or left.",
             ),
         )
 

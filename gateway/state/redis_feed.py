@@ -198,7 +198,12 @@ class RedisFeed:
         for number, fields in entries:
             try:
                 one = _decode(fields[1])
-            except (msgspec.DecodeError, UnicodeDecodeError, IndexError, TypeError):  # somebody else writes into our stream
+            except (
+                msgspec.DecodeError,
+                UnicodeDecodeError,
+                IndexError,
+                TypeError,
+            ):  # somebody else writes into our stream
                 self._log.error("an entry of the withdrawals cannot be read", entry=number.decode())
             else:
                 self._deny_set.add(one)

@@ -67,13 +67,13 @@ async def test_a_program_is_told_that_opening_needs_a_new_login(world, browser):
     assert await settings(my) == {SETTLEMENTS: "closed"}
 
 
-async def test_an_operator_closes_for_her_unit_and_the_main_account_alone_opens(world, browser):
+async def test_an_operator_closes_for_her_unit_and_the_units_own_login_opens(world, browser):
     unit = await world.scene.unit()
     await world.sign_in(browser, unit)
     my = My(world, browser)
     assert (await my.post("items", {"item": PENSION, "setting": "left"}))[0] == 200
     page = await my.send("items", item=PENSION, setting="open")
-    assert (page.status, world.codes()) == (403, ["main-account-needed"])
+    assert (page.status, world.codes()) == (403, ["administrator-needed"])
     assert world.refusals[-1].way == "/sso/my/items"
     assert (await settings(my))[PENSION] == "left"
     await world.sign_in(browser, unit, operator=2)

@@ -66,7 +66,7 @@ async def _seed(office: Office, subject: str, region: str, state: str, accounts:
             )
         )  # fmt: skip
         entered = {"party_id": party, "name": "样例子", "id_number": "3***********1", "id_digest": "0" * 64}
-        entered |= {"added_at": act.now, "added_post": post.post}
+        entered |= {"administrator": False, "added_at": act.now, "added_post": post.post}
         rows = [{"id": id_, "account": account, **entered} for id_, account in zip(operators, accounts, strict=True)]
         await act.connection.execute(insert(OPERATORS), rows)
         await act.note("party.created", party, party=party)
@@ -79,7 +79,7 @@ class Unit:
     Attributes:
         id: of its record.
         operators: ids of their entries.
-        owners: each of them signed in; the main account last.
+        owners: each of them signed in; the unit's own login last.
         plain: what another process makes it of.
     """
 
@@ -87,7 +87,7 @@ class Unit:
         self.plain = {"party": party, "subject": subject, "operators": operators, "accounts": accounts}
         self.id = party
         self.operators = operators
-        self.owners = [Owner(ISSUER, subject, "legal", account) for account in [*accounts, f"{subject}-main"]]
+        self.owners = [Owner(ISSUER, subject, "legal", account) for account in [*accounts, subject]]
 
 
 class Scene:

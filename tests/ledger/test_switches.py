@@ -3,8 +3,11 @@
 from itertools import count
 
 import msgspec
+from msgspec.structs import replace
 
 from gateway.ledger.inputs.switches import SwitchInput
+from gateway.ledger.inputs.units import LeaveInput, OperatorInput
+from gateway.ledger.operators import Operators
 from gateway.ledger.values import Owner
 from tests.ledger.grants_world import OPEN_TO_ALL, PENSION, SETTLEMENTS, TRAINING, refused
 from tests.ledger.office_world import ISSUER
@@ -51,7 +54,7 @@ async def test_an_item_that_begins_closed_is_opened_by_its_owners_word(scene):
     items = {code: msgspec.structs.replace(item, closed=True) for code, item in scene.office.rules.items.items()}
     scene.office.rules = msgspec.structs.replace(scene.office.rules, items=items)
     assert [(one.setting, one.set_at) for one in await scene.switches.of(main)] == [("closed", None)] * 2
-    with refused("main-account-needed"):
+    with refused("administrator-needed"):
         await scene.switches.set(operator, to("open"))
     assert (await scene.switches.set(main, to("open"))).setting == "open"
     assert (await scene.facts(unit.id)).switches == {PENSION: "open"}
@@ -60,16 +63,33 @@ async def test_an_item_that_begins_closed_is_opened_by_its_owners_word(scene):
 LOOSENED = [("left", "open"), ("closed", "open"), ("closed", "left")]
 
 
-async def test_what_restrains_the_operators_is_loosened_by_the_main_account_alone(scene):
+async def test_what_restrains_the_operators_is_loosened_by_the_units_own_login(scene):
     unit = await scene.unit()
     first, second, main = unit.owners
     for before, after in LOOSENED:
         await scene.switches.set(first, to(before))
         for operator in (first, second):
-            with refused("main-account-needed"):
+            with refused("administrator-needed"):
                 await scene.switches.set(operator, to(after))
         assert (await scene.switches.set(main, to(after))).set_by == main.operator
         assert [one.setting for one in await scene.switches.of(second)] == [after, "open"]
+
+
+async def test_an_administrator_whom_staff_entered_loosens_until_she_leaves(scene):
+    """An account that nobody entered does not: the province gives a unit as many as it likes."""
+    unit = await scene.unit()
+    boss, stranger = (replace(unit.owners[0], operator=account) for account in ("boss", "stranger"))
+    entered = OperatorInput(account="boss", name="样例长", id_number="11010519491231002X", administrator=True)
+    operators = Operators(scene.office)
+    entry = await operators.enter(scene.clerk, unit.id, entered)
+    assert entry.administrator
+    await scene.switches.set(unit.owners[0], to("closed"))
+    with refused("administrator-needed"):
+        await scene.switches.set(stranger, to("open"))
+    await scene.switches.set(boss, to("left"))
+    await operators.leave(scene.clerk, entry.id, LeaveInput(reason="离职"))
+    with refused("administrator-needed"):
+        await scene.switches.set(boss, to("open"))
 
 
 NOT_THEIRS = [

@@ -71,6 +71,10 @@ class OperatorInput(Settings):
     id_number: Annotated[
         str, StringConstraints(strip_whitespace=True, to_upper=True, max_length=18), AfterValidator(_check_number)
     ] = Field(repr=False, description="证件号码，仅存掩码和摘要 · identity number; only a mask and a digest are kept")
+    administrator: bool = Field(
+        False,
+        description="单位管理员，可恢复已关闭的事项 · administrator: may open again what was closed",
+    )
 
 
 class LeaveInput(Settings):

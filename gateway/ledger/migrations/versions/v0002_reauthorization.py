@@ -154,6 +154,7 @@ def _operators() -> None:
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("id_number", sa.String(32), nullable=False),
         sa.Column("id_digest", sa.String(64), nullable=False),
+        sa.Column("administrator", sa.Boolean(), nullable=False),
         sa.Column("added_at", sa.Double(), nullable=False),
         sa.Column("added_post", sa.String(32), nullable=False),
         sa.Column("left_at", sa.Double()),
