@@ -14,8 +14,8 @@ from sharing import SharingScheduling
 
 from gateway.ledger import open_ledger
 
-# A busy machine is no failure, and fifty examples a run find as much as a hundred over the days.
-settings.register_profile("suite", max_examples=50, deadline=None)
+# A busy machine is no failure, and thirty examples a run find as much as a hundred over the days.
+settings.register_profile("suite", max_examples=30, deadline=None)
 settings.load_profile("suite")
 
 # What nobody reads has no need of colours: to draw one traceback with rich takes longer than most tests.

@@ -15,6 +15,7 @@ import yaml
 
 import gateway.errors
 from sandbox.places import Places
+from tests.parsing import parsed
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -120,7 +121,7 @@ def classes_of(error):
 def literal_codes():
     """Codes that are given where an error or a refusal is made."""
     for path in [*ROOT.glob("gateway/**/*.py"), *ROOT.glob("plugins/**/*.py")]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Call):
                 given = [word.value for word in node.keywords if word.arg == "code"]
                 if isinstance(node.func, ast.Name) and node.func.id == "Deny":

@@ -12,8 +12,8 @@ _CLOSED = {
         "You have closed this item, or not opened it yet. You can open it yourself at /sso/my/.",
     ),
     Kind.LEGAL: (
-        "该事项已由本单位关闭或尚未开通。请由单位主账号登录后在“我的服务”（/sso/my/）中开通。",
-        "Your unit has closed this item, or not opened it yet. Its main account can open it at /sso/my/.",
+        "该事项已由本单位关闭或尚未开通。请由单位管理员登录后在“我的服务”（/sso/my/）中开通。",
+        "Your unit has closed this item, or not opened it yet. Its administrator can open it at /sso/my/.",
     ),
 }
 

@@ -36,6 +36,7 @@ from gateway.ferry.crossing import query_pairs
 from gateway.ferry.envelope import Answer, Refusal, Request
 from gateway.forward.ferry import FerryForwarder
 from gateway.units import Address
+from tests.parsing import parsed
 
 KEY = outer_settings().key.get_secret_value().encode()
 
@@ -508,7 +509,7 @@ def test_the_outer_units_code_imports_nothing_that_calls_a_system():
         if name in reached or not path.is_file():
             continue
         reached.add(name)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 pending += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             elif isinstance(node, ast.Import):

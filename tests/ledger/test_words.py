@@ -12,6 +12,7 @@ from gateway.ledger.imports import ImportName
 from gateway.ledger.inputs.units import PartyKind
 from gateway.ledger.powers import Power, Role
 from gateway.ledger.words import ROLES, TABLES, told, word
+from tests.parsing import parsed
 
 LEDGER = Path(office_tables.__file__).parent
 ACTION = re.compile(r"[a-z-]+\.[a-z-]+")
@@ -20,7 +21,7 @@ SUBJECTS = {action.partition(".")[0] for action in TABLES["action"]}
 
 def texts_of(path):
     """Every text in a source."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 

@@ -52,7 +52,7 @@ async def test_a_person_and_a_units_operator_are_told_who_can_open_it(context):
     person = await decide(context, PERSONS, {"item-1": "closed"})
     unit = await decide(context, UNITS, {"item-1": "closed"})
     assert "您可" in person.title[0]
-    assert "单位主账号" in unit.title[0]
+    assert "单位管理员" in unit.title[0]
 
 
 async def test_a_word_that_is_none_of_the_three_closes(context):

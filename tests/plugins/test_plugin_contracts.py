@@ -54,6 +54,7 @@ from gateway.contracts import Part
 from gateway.errors import GatewayError, StateUnavailable
 from gateway.state import MemoryStore
 from tests.identity.session_world import House
+from tests.parsing import parsed
 from tests.plugin_world import AUDIENCE, ISSUER, NOW, Clock, Platform, Signer, answer, b64, inbound, principal, visit
 from tests.plugins.ledger_view import FACTS, MINE, UNIT, HeldLedger, changed, operator
 
@@ -222,7 +223,7 @@ async def test_no_secret_is_in_a_repr_or_in_the_settings_as_text(use):
 def test_a_plugin_imports_what_gateway_re_exports_the_standard_library_and_declared_packages(path):
     declared = {re.split(r"[^A-Za-z0-9_.-]", line)[0].lower() for line in requires("tongguan")}
     distributions = packages_distributions()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         assert not (isinstance(node, ast.ImportFrom) and node.level), "a plugin is one file, without relatives"
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom):
@@ -237,7 +238,7 @@ def test_a_plugin_imports_what_gateway_re_exports_the_standard_library_and_decla
 
 @each_file
 def test_a_plugin_introduces_itself(path):
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     assert ast.get_docstring(tree)
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):

@@ -6,6 +6,8 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
+from tests.parsing import parsed
+
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for folder in ("gateway", "plugins", "sandbox") for path in sorted((ROOT / folder).rglob("*.py"))]
 
@@ -14,7 +16,7 @@ SOURCES = [path for folder in ("gateway", "plugins", "sandbox") for path in sort
 def function_lengths() -> dict[str, int]:
     lengths: dict[str, int] = {}
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 end = node.end_lineno or node.lineno
                 lengths[f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"] = end - node.lineno + 1
