@@ -7,7 +7,7 @@ fails here is a part itself.
 import asyncio
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 
@@ -15,8 +15,6 @@ from gateway.chain import AnyVerifier, ReauthorizerChain, VerifierChain
 from gateway.configuration.parts import KINDS, import_part, part_config
 from gateway.contracts import Channel, Forwarder, Part, Reauthorizer, Settings, Verifier
 from gateway.cors import Cors
-from gateway.desk.host import DeskForwarder
-from gateway.desk.opening import desk_routes, guide_of, open_desk, own_entrances
 from gateway.errors import ConfigurationError
 from gateway.fields import REQUEST_FIELDS
 from gateway.forward.making import make_forwarder
@@ -37,6 +35,9 @@ from gateway.settings import (
 from gateway.signin import Platform, SignInChannel
 from gateway.signin_settings import OWN_SYSTEM, LoginSettings
 from gateway.throttle import Throttle
+
+if TYPE_CHECKING:  # the desk is imported where somebody signs in: that costs start-up time
+    from gateway.desk.host import DeskForwarder
 
 ASSURANCE = PartSettings(name="assurance", use="plugins.reauthorizers.assurance:Assurance")
 """Stands before an item's own re-authorizers when the item names an `assurance`."""
@@ -171,6 +172,8 @@ class Build:
         entrances = tuple(channels.values())
         if settings.login is None:
             return Policy(generation, Router(routes), entrances, settings.client_rate, revision)
+        from gateway.desk.opening import desk_routes, guide_of, own_entrances  # noqa: PLC0415 - not everybody signs in
+
         desk = self._desk(settings.login, verifiers, channels)
         browsers = [name for name, entrance in channels.items() if entrance.channel.for_browsers]
         return Policy(
@@ -185,8 +188,11 @@ class Build:
 
     def _desk(
         self, login: LoginSettings, verifiers: Mapping[str, AnyVerifier], channels: Mapping[str, Entrance]
-    ) -> DeskForwarder:
+    ) -> "DeskForwarder":
         """The desk: the one in use when nothing that it works with changed, else a new one."""
+        from gateway.desk.host import DeskForwarder  # noqa: PLC0415 - as above
+        from gateway.desk.opening import open_desk  # noqa: PLC0415 - as above
+
         platforms = {name: one for name, one in verifiers.items() if isinstance(one, Platform)}
         accounts = {name: channels[name].channel for name in login.channels}
         used = [id(part) for part in (*platforms.values(), *accounts.values())]
