@@ -42,7 +42,7 @@ ITEMS = {
     )
 }
 
-_REGIONS = count(1101)
+_REGIONS = (number for number in count(1101) if number % 100)  # NN00 is a province, and no city of it
 _SERIALS = count(1)
 
 
