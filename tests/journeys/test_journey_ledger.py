@@ -20,7 +20,7 @@ from tests.ledger.view_world import PROMISED, beside, move
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STALE = 1.0
-HEALED = 5.0
+HEALED = 15.0
 ITEM = {
     "code": "item-1",
     "name": "样例事项",
@@ -135,11 +135,11 @@ class World:
         return status, body.get("code", "")
 
     async def until_both(self, unit, wanted, seconds):
-        """Ask until both workers have answered like this; meanwhile nothing else comes but that, or 200."""
+        """Ask until both workers have answered with this status; meanwhile nothing else comes but that, or 200."""
         before, workers = len(self.edge.records()), set()
         async with asyncio.timeout(seconds):
             while workers != {0, 1}:
-                assert await self.ask(unit) in (wanted, (200, ""))
+                assert (await self.ask(unit))[0] in (wanted[0], 200)
                 workers = {
                     record["worker"]
                     for record in self.edge.records()[before:]
