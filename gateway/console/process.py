@@ -3,14 +3,11 @@
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import uvloop
 
 from gateway.configuration.loading import Loaded, load, policy_from
 from gateway.configuration.office_rules import office_rules
@@ -24,18 +21,12 @@ from gateway.ledger.acting import Office
 from gateway.ledger.passwords import Passwords
 from gateway.lending import ledger_of, signer_of
 from gateway.office_settings import ConsoleSettings
+from gateway.processes.foreground import run_in_foreground
 from gateway.processes.reloading import Source
 from gateway.processes.serve import notify_systemd
 from gateway.records.application import ApplicationLog
 from gateway.records.sink import Sink
 from gateway.settings import RecordSettings
-
-CLEAN = 0
-"""Exit code: drained and ended."""
-FORCED = 1
-"""Exit code: told twice to stop, so requests under way were cut off."""
-MISCONFIGURED = 2
-"""Exit code: the configuration cannot be used; nothing was started."""
 
 _LOG_PATIENCE = 1.0
 _MISSING = "console: is missing from gateway.yaml; docs/console.md shows one"
@@ -50,11 +41,7 @@ def main_console(path: Path) -> int:
     Returns:
         The exit code: CLEAN, FORCED or MISCONFIGURED (what is wrong is on stderr).
     """
-    try:
-        return uvloop.run(_run_with_signals(path))
-    except ConfigurationError as error:
-        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
-        return MISCONFIGURED
+    return run_in_foreground(lambda stop: run_console(path, stop=stop))
 
 
 async def run_console(path: Path, *, stop: asyncio.Event) -> None:
@@ -142,16 +129,3 @@ def _application_log(settings: RecordSettings) -> Iterator[Any]:
         yield log.logger(part="console")
     finally:
         sink.close(_LOG_PATIENCE)
-
-
-async def _run_with_signals(path: Path) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    serving = asyncio.current_task()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: serving.cancel() if stop.is_set() and serving else stop.set())
-    try:
-        await run_console(path, stop=stop)
-    except asyncio.CancelledError:
-        return FORCED
-    return CLEAN

@@ -3,30 +3,19 @@
 import asyncio
 import contextlib
 import secrets
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import uvloop
-
-from gateway.errors import ConfigurationError
 from gateway.ferry.carriers.socket import SocketCarrier
 from gateway.ferry.inner import InnerUnit
 from gateway.ferry.inner_records import InnerRecords
 from gateway.ferry.inner_settings import GatekeeperSettings, load_gatekeeper
 from gateway.forward.upstream import Upstream
+from gateway.processes.foreground import run_in_foreground
 from gateway.records.application import ApplicationLog
 from gateway.records.sink import Sink
-
-CLEAN = 0
-"""Exit code: drained and ended."""
-FORCED = 1
-"""Exit code: told twice to stop, so requests under way were cut off."""
-MISCONFIGURED = 2
-"""Exit code: the configuration cannot be used; nothing was started."""
 
 _SINK_PATIENCE = 2.0
 _LOG_PATIENCE = 1.0
@@ -38,11 +27,7 @@ def main_gatekeeper(path: Path) -> int:
     Returns:
         The exit code: CLEAN, FORCED or MISCONFIGURED (what is wrong is on stderr, each line with file and line).
     """
-    try:
-        return uvloop.run(_run_with_signals(path))
-    except ConfigurationError as error:
-        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
-        return MISCONFIGURED
+    return run_in_foreground(lambda stop: run_gatekeeper(path, stop=stop))
 
 
 async def run_gatekeeper(path: Path, *, stop: asyncio.Event) -> None:
@@ -101,16 +86,3 @@ async def _serve(
         await unit.stop()
         for system in systems.values():
             await system.stop()
-
-
-async def _run_with_signals(path: Path) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    serving = asyncio.current_task()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: serving.cancel() if stop.is_set() and serving else stop.set())
-    try:
-        await run_gatekeeper(path, stop=stop)
-    except asyncio.CancelledError:
-        return FORCED
-    return CLEAN

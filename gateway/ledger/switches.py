@@ -17,7 +17,6 @@ from gateway.ledger.registering import require_subject
 from gateway.ledger.rows import owned
 from gateway.ledger.rules import OfficeItem, Rules
 from gateway.ledger.values import Owner
-from gateway.model import Kind, Principal
 
 _STRICTNESS = {"open": 0, "left": 1, "closed": 2}
 
@@ -87,7 +86,7 @@ def _item(owner: Owner, given: SwitchInput, rules: Rules) -> OfficeItem:
 
 
 async def _party(act: Act, owner: Owner) -> Party:
-    party = await require_subject(act, Principal(owner.issuer, owner.subject, Kind(owner.kind), 0, 0.0))
+    party = await require_subject(act, owner)
     if party.kind != owner.kind:
         raise not_yours()
     return party

@@ -3,8 +3,9 @@
 import pytest
 
 from gateway.errors import ConfigurationError
-from gateway.ferry.inner_process import MISCONFIGURED, main_gatekeeper
+from gateway.ferry.inner_process import main_gatekeeper
 from gateway.ferry.inner_settings import load_gatekeeper
+from gateway.processes.foreground import MISCONFIGURED
 
 GOOD = """\
 listen: 127.0.0.1:9500

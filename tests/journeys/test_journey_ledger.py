@@ -20,7 +20,7 @@ from tests.ledger.view_world import PROMISED, beside, move
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STALE = 1.0
-HEALED = 15.0
+HEALED = 5.0
 ITEM = {
     "code": "item-1",
     "name": "样例事项",
