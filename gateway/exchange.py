@@ -28,16 +28,19 @@ class Exchange:
         client_gone: True when the client left early.
         outcome: `delivered`, `refused`, `unknown` (handed over, and nobody knows what became of it) or None.
         attempt: how often the request was sent to the business system.
-        seconds: time spent in the steps that may take time; filled when the exchange is closed.
+        verify, reauthorize, forward, relay: when this step began, on the exchange's clock; once the exchange is closed,
+            the seconds until the next of them began. None for a step that was not reached.
         generation: number of the policy it is carried under.
         revision: digest of that policy's content.
         answer_fields: header fields that every answer to this request gets (CORS).
+        clock: monotonic seconds.
+        started: on the clock.
     """
 
     __slots__ = (
-        "_clock", "_ended", "_marks", "_started", "answer_fields", "attempt", "began_at", "client", "client_gone",
-        "code", "credential", "generation", "id", "inbound", "item", "method", "outcome", "principal", "reason",
-        "received", "revision", "seconds", "sent", "stage", "status", "template", "verdicts",
+        "_ended", "answer_fields", "attempt", "began_at", "client", "client_gone", "clock", "code", "credential",
+        "forward", "generation", "id", "inbound", "item", "method", "outcome", "principal", "reason", "reauthorize",
+        "received", "relay", "revision", "sent", "stage", "started", "status", "template", "verdicts", "verify",
     )  # fmt: skip
 
     def __init__(self, id: str, began_at: float, client: str, clock: Callable[[], float] = perf_counter) -> None:  # noqa: A002
@@ -63,33 +66,29 @@ class Exchange:
         self.generation = 0
         self.revision = ""
         self.answer_fields: list[Field] = []
-        self.seconds: dict[Stage, float] = {}
-        self._marks: list[tuple[Stage, float]] = []
-        self._clock = clock
-        self._started = self._ended = clock()
-
-    def enter(self, stage: Stage) -> None:
-        """Move on to a step that may take time; it is booked until the next such step. Others just set `stage`."""
-        self.stage = stage
-        self._marks.append((stage, self._clock()))
+        self.verify: float | None = None
+        self.reauthorize: float | None = None
+        self.forward: float | None = None
+        self.relay: float | None = None
+        self.clock = clock
+        self.started = self._ended = clock()
 
     def close(self) -> None:
-        """Book the time of the last step and of the whole."""
-        end = self._ended = self._clock()
-        seconds = self.seconds
-        for stage, since in reversed(self._marks):
-            seconds[stage] = end - since
-            end = since
+        """Book the time of the steps and of the whole."""
+        end = self._ended = self.clock()
+        if self.relay is not None:
+            self.relay, end = end - self.relay, self.relay
+        if self.forward is not None:
+            self.forward, end = end - self.forward, self.forward
+        if self.reauthorize is not None:
+            self.reauthorize, end = end - self.reauthorize, self.reauthorize
+        if self.verify is not None:
+            self.verify = end - self.verify
 
     @property
     def total(self) -> float:
-        """Seconds from the first byte we saw to now."""
-        return self._clock() - self._started
-
-    @property
-    def ended(self) -> float:
         """Seconds from the first byte we saw to the end; 0.0 before the exchange is closed."""
-        return self._ended - self._started
+        return self._ended - self.started
 
     def attempted(self) -> None:
         """The request is handed to the business system, or to the gatekeeper, once (more)."""

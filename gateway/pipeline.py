@@ -194,7 +194,7 @@ class Pipeline:
             exchange.answer_fields = entrance.cors.answer(inbound)
         if channel not in route.channels:
             raise ChannelNotAllowed(f"{route.item.code} is not offered through {channel}")
-        began = exchange.total  # the item's time starts here: how slowly a signed body came is the client's affair
+        began = exchange.clock()  # the item's time starts here: how slowly a signed body came is the client's affair
         exchange.stage = THROTTLE
         self._spend(entrance, inbound)
         route.throttle.admit()
@@ -208,10 +208,10 @@ class Pipeline:
             outbound = await self._decide(route, visit, credential, exchange, began)
             if route.own is not None:
                 outbound = msgspec.structs.replace(outbound, account=exchange)
-            exchange.enter(FORWARD)
+            exchange.stage, exchange.forward = FORWARD, exchange.clock()
             async with route.forwarder.send(outbound, attempts=exchange.attempted) as reply:
                 exchange.outcome = "delivered"
-                exchange.enter(RELAY)
+                exchange.stage, exchange.relay = RELAY, exchange.clock()
                 await client.relay(exchange, reply)
 
     def _admit(self, policy: Policy, inbound: Inbound) -> None:
@@ -235,14 +235,14 @@ class Pipeline:
         principal: Principal | None = None
         inject: tuple[Field, ...] = ()
         if route.verifiers is not None:
-            exchange.enter(VERIFY)
+            exchange.stage, exchange.verify = VERIFY, exchange.clock()
             exchange.principal = principal = await route.verifiers.verify(credential, exchange)
-            exchange.enter(REAUTHORIZE)
+            exchange.stage, exchange.reauthorize = REAUTHORIZE, exchange.clock()
             if principal.kind not in route.kinds:
                 raise AudienceNotAllowed(f"{principal.kind} person at an item for {sorted(route.item.audience)}")
             route.throttle.admit_subject(principal.issuer, principal.subject)
             inject = await route.reauthorizers.decide(principal, visit, exchange)
-        spent = exchange.total - began
+        spent = exchange.clock() - began
         if spent >= route.timeout:
             raise CannotDecide(f"deciding took {spent:.1f} s, all of the item's time")
         return route.outbound(visit, principal, inject, spent)

@@ -5,6 +5,7 @@ from closed sets, never from a path or a person.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -14,7 +15,6 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from gateway.exchange import Exchange
-from gateway.model import Stage
 from gateway.records.access import decision
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -24,7 +24,6 @@ MOST_SERIES = 20_000
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _NONE = "none"
 _OTHER = "other"
-_VERIFY, _FORWARD = Stage.VERIFY, Stage.FORWARD  # looking up a member costs as much as a count
 
 Labels = tuple[str, ...]
 Readings = Mapping[Labels, float]
@@ -148,9 +147,12 @@ class Metrics:
         self._fed.setdefault(name, []).append(read)
 
     def observe(self, exchanges: Iterable[Exchange]) -> None:
-        """Count requests that have ended."""
+        """Count requests that have ended; those that are alike together."""
+        alike: defaultdict[_Likeness, list[Exchange]] = defaultdict(list)
         for exchange in exchanges:
-            self._observe(exchange)
+            alike[_likeness(exchange)].append(exchange)
+        for likeness, those in alike.items():
+            self._observe(likeness, those)
 
     def snapshot(self) -> Snapshot:
         """Everything as plain data that MessagePack and JSON can carry."""
@@ -162,30 +164,24 @@ class Metrics:
             taken[name] = [reading for read in reads for reading in _readings(read())]
         return taken
 
-    def _observe(self, exchange: Exchange) -> None:
-        item, credential, seconds = exchange.item, exchange.credential, exchange.seconds
-        code, system = (_NONE, _NONE) if item is None else (item.code, item.system)
-        channel = _NONE if credential is None else credential.channel
-        method = exchange.method if exchange.method in _METHODS else _OTHER
+    def _observe(self, likeness: "_Likeness", those: list[Exchange]) -> None:
+        code, system, method, status, channel, decided, error, verifier, forwarded, outcome = likeness
         by_system = (system,)
-        self._add(self._requests, (code, method or _OTHER, str(exchange.status), channel, decision(exchange)), 1)
-        self._time(self._durations, by_system, exchange.ended)
-        if exchange.received:
-            self._add(self._received, by_system, exchange.received)
-        if exchange.sent:
-            self._add(self._sent, by_system, exchange.sent)
-        if exchange.code is not None:
-            self._add(self._refusals, (exchange.code,), 1)
-        if exchange.principal is not None:
-            self._time(self._verify, (exchange.principal.verifier,), seconds.get(_VERIFY, 0.0))
-        if _FORWARD in seconds:
-            self._time(self._forward, by_system, seconds[_FORWARD])
-            self._forwarded(by_system, exchange)
-
-    def _forwarded(self, by_system: Labels, exchange: Exchange) -> None:
-        self._add(self._outcomes, (*by_system, exchange.outcome or _NONE), 1)
-        if exchange.attempt > 1:
-            self._add(self._retries, by_system, exchange.attempt - 1)
+        self._add(self._requests, (code, method, str(status), channel, decided), len(those))
+        self._time(self._durations, by_system, [one.total for one in those])
+        if received := sum([one.received for one in those]):
+            self._add(self._received, by_system, received)
+        if sent := sum([one.sent for one in those]):
+            self._add(self._sent, by_system, sent)
+        if error is not None:
+            self._add(self._refusals, (error,), len(those))
+        if verifier is not None:
+            self._time(self._verify, (verifier,), [one.verify or 0.0 for one in those])
+        if forwarded:
+            self._time(self._forward, by_system, [one.forward or 0.0 for one in those])
+            self._add(self._outcomes, (system, outcome or _NONE), len(those))
+            if retries := sum([one.attempt - 1 for one in those if one.attempt > 1]):
+                self._add(self._retries, by_system, retries)
 
     def _add(self, series: dict[Labels, float], labels: Labels, amount: float) -> None:
         try:
@@ -194,16 +190,37 @@ class Metrics:
             labels = self._bounded(series, labels)
             series[labels] = series.get(labels, 0) + amount
 
-    def _time(self, series: dict[Labels, list[float]], labels: Labels, seconds: float) -> None:
+    def _time(self, series: dict[Labels, list[float]], labels: Labels, times: list[float]) -> None:
         try:
             counts = series[labels]
         except KeyError:
             counts = series.setdefault(self._bounded(series, labels), [0] * (len(BUCKETS) + 2))
-        counts[bisect_left(BUCKETS, seconds)] += 1
-        counts[-1] += seconds
+        for seconds in times:
+            counts[bisect_left(BUCKETS, seconds)] += 1
+        counts[-1] += sum(times)
 
     def _bounded(self, series: Mapping[Labels, Any], labels: Labels) -> Labels:
         return labels if len(series) < self._most else (_OTHER,) * len(labels)
+
+
+_Likeness = tuple[str, str, str, int, str, str, str | None, str | None, bool, str | None]
+"""Item, system, method, status, channel, decision, error code, verifier, whether it was forwarded, and its outcome."""
+
+
+def _likeness(exchange: Exchange) -> _Likeness:
+    item, credential, principal = exchange.item, exchange.credential, exchange.principal
+    return (
+        _NONE if item is None else item.code,
+        _NONE if item is None else item.system,
+        exchange.method if exchange.method in _METHODS else _OTHER,
+        exchange.status,
+        _NONE if credential is None else credential.channel,
+        decision(exchange),
+        exchange.code,
+        None if principal is None else principal.verifier,
+        exchange.forward is not None,
+        exchange.outcome,
+    )
 
 
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:

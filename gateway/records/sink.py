@@ -147,6 +147,7 @@ class _Output:
         self.stale = False
         self.failure: OSError | None = None
         self._descriptor = descriptor
+        self._regular: bool | None = None
         self._torn = False
 
     def is_terminal(self) -> bool:
@@ -175,10 +176,12 @@ class _Output:
         """Nothing to close: the descriptor belongs to the process."""
 
     def _ready(self) -> None:
-        """Nothing to open."""
+        """There is nothing to open; a regular file is always ready, and asking it each time would take turns."""
+        if self._regular is None:
+            self._regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
 
     def _pieces(self, lines: bytes) -> Iterator[bytes]:
-        if stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+        if self._regular:
             yield lines  # O_APPEND keeps it together
             return
         at = 0
@@ -188,6 +191,8 @@ class _Output:
             at = end
 
     def _write(self, piece: bytes) -> int:
+        if self._regular:
+            return os.write(self._descriptor, piece)
         ready = select.poll()
         ready.register(self._descriptor, select.POLLOUT)
         while time.monotonic() < self.give_up_at:
@@ -223,7 +228,8 @@ class _File(_Output):
         self._descriptor = os.open(self._path, flags, 0o600)
         found = os.fstat(self._descriptor)
         self._identity = (found.st_dev, found.st_ino)
-        self._torn = stat.S_ISREG(found.st_mode) and found.st_size > 0 and not _ends_whole(self._path, found.st_size)
+        self._regular = stat.S_ISREG(found.st_mode)
+        self._torn = self._regular and found.st_size > 0 and not _ends_whole(self._path, found.st_size)
 
 
 def _open(target: str) -> _Output:

@@ -15,6 +15,7 @@ ITEM = Item(
     "medical-insurance",
 )
 PRINCIPAL = Principal("https://id.province.example", "person-1", Kind.NATURAL, 3, 2e9, verifier="province-jwt")
+TIMED = (Stage.VERIFY, Stage.REAUTHORIZE, Stage.FORWARD, Stage.RELAY)
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
@@ -51,7 +52,9 @@ def make_exchange(step: float = 0.001, forward: float | None = None, **changes: 
     exchange.revision = "8d1f02d7a6b3"
     for stage in list(Stage)[1:]:
         clock.now += step if exchange.stage is not Stage.FORWARD or forward is None else forward
-        exchange.enter(stage)
+        exchange.stage = stage
+        if stage in TIMED:
+            setattr(exchange, stage, clock())
     for name, value in changes.items():
         setattr(exchange, name, value)
     clock.now += step
