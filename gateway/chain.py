@@ -6,11 +6,11 @@ pipeline.py walks the chains; plugins are the links.
 
 import asyncio
 import copy
-import hashlib
 import re
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from hashlib import sha256
 
 import msgspec
 
@@ -182,7 +182,7 @@ class VerifierChain:
         token = credential.token
         if token is None:
             raise TokenMissing("no token in the request")
-        key = hashlib.sha256((token + self._salt).encode("utf-8", "backslashreplace")).digest()
+        key = sha256((token + self._salt).encode("utf-8", "backslashreplace")).digest()
         known = self._memory.good(key)
         if known is not None and self._holds(known):
             exchange.note(known.verifier.name, "remembered")
@@ -312,7 +312,7 @@ class ReauthorizerChain:
                 raise InternalError(f"{reauthorizer.name}: {exc!r}") from exc
             if type(decision) is not Allow:
                 raise _objection(reauthorizer.name, decision, exchange)
-            exchange.note(reauthorizer.name, "allow")
+            exchange.verdicts.append((reauthorizer.name, "allow"))
             if decision.inject:
                 inject = _joined(inject, decision.inject, reauthorizer.name)
         return inject

@@ -110,10 +110,11 @@ class InboundReader:
         if method not in METHODS:
             raise MethodNotAllowed(f"method {method[:32]!r}", allow=METHODS, close=True)
         version = message.version
-        if version is not HttpVersion11 and version != HttpVersion11 and version != HttpVersion10:
+        modern = version is HttpVersion11 or version == HttpVersion11
+        if not modern and version != HttpVersion10:
             raise RequestMalformed("version is neither HTTP/1.0 nor HTTP/1.1")
         fields = self._read_fields(message)
-        _check_framing(fields, version == HttpVersion11)
+        _check_framing(fields, modern)
         host = fields.get(b"host")
         path, query = self._read_target(message.path, host)
         return Inbound(

@@ -71,13 +71,14 @@ class Route(msgspec.Struct, frozen=True, eq=False):
         """
         inbound = visit.inbound
         allowed = self.request_fields
-        fields = [field for field in inbound.fields.items() if field[0] in allowed]
-        if b"connection" in inbound.fields and (hop := nominated(inbound.fields[b"connection"])) & allowed:
+        given = inbound.fields
+        fields = [field for field in given.items() if field[0] in allowed]
+        if b"connection" in given and (hop := nominated(given[b"connection"])) & allowed:
             fields = [field for field in fields if field[0] not in hop]
         upgrade = inbound.upgrade if self.upgrade is not None else None
         if upgrade is not None:
-            fields += [(name, inbound.fields[name]) for name in WEBSOCKET_FIELDS if name in inbound.fields]
-        fields += self._own_fields(inbound)
+            fields += [(name, given[name]) for name in WEBSOCKET_FIELDS if name in given]
+        self._add_own(fields, inbound)
         if inject:
             taken = allowed.union(_FRAMING, [name for name, _ in fields])
             if any(name in taken for name, _ in inject):
@@ -85,14 +86,15 @@ class Route(msgspec.Struct, frozen=True, eq=False):
             fields += inject
         return Outbound(visit, principal, fields, inbound.body, self.timeout - spent, upgrade)
 
-    def _own_fields(self, inbound: Inbound) -> list[Field]:
+    def _add_own(self, fields: list[Field], inbound: Inbound) -> None:
         id = inbound.id.encode()  # noqa: A001
-        fields = [(b"x-request-id", id), (b"traceparent", b"00-%b-%b-01" % (id, id[16:]))]
+        fields += ((b"x-request-id", id), (b"traceparent", b"00-%b-%b-01" % (id, id[16:])))
         if self.forwarded:
-            fields.append((b"x-forwarded-for", inbound.client.encode("latin-1")))
-            fields.append((b"x-forwarded-host", inbound.host.encode("latin-1")))
-            fields.append((b"x-forwarded-proto", inbound.scheme.encode("latin-1")))
-        return fields
+            fields += (
+                (b"x-forwarded-for", inbound.client.encode()),
+                (b"x-forwarded-host", inbound.host.encode()),
+                (b"x-forwarded-proto", inbound.scheme.encode()),
+            )
 
 
 class _Node:
@@ -136,7 +138,7 @@ class Router:
             ItemUnknown: nothing is there. MethodNotAllowed: something is, for other methods.
         """
         values: list[str] = []
-        node = self._plain.get(path) or _walk(self._root, path[1:].split("/"), 0, values)
+        node = self._plain.get(path) or _walk(self._root, path[1:].split("/"), values)
         if node is None:
             raise ItemUnknown("no item has an operation at this path")
         found = node.routes.get(method) or (node.routes.get("GET") if method == "HEAD" else None)
@@ -166,18 +168,21 @@ def _offered(node: _Node) -> set[str]:
     return set(node.routes) | ({"HEAD"} if "GET" in node.routes else set())
 
 
-def _walk(node: _Node, segments: list[str], index: int, values: list[str]) -> _Node | None:
+def _walk(node: _Node, segments: list[str], values: list[str], index: int = 0) -> _Node | None:
     """Depth first, plain segments before parameters; as deep as the deepest template and no deeper."""
-    if index == len(segments):
-        return node if node.routes else None
-    segment = segments[index]
-    child = node.children.get(segment)
-    if child is not None and (found := _walk(child, segments, index + 1, values)) is not None:
-        return found
-    if node.parameter is None or not segment:
-        return None
-    values.append(segment)
-    found = _walk(node.parameter, segments, index + 1, values)
-    if found is None:
-        values.pop()
-    return found
+    for at in range(index, len(segments)):
+        segment = segments[at]
+        child = node.children.get(segment)
+        if child is not None:
+            if node.parameter is None:
+                node = child
+                continue
+            known = len(values)
+            if (found := _walk(child, segments, values, at + 1)) is not None:
+                return found
+            del values[known:]
+        if node.parameter is None or not segment:
+            return None
+        values.append(segment)
+        node = node.parameter
+    return node if node.routes else None

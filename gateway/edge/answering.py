@@ -15,6 +15,7 @@ from aiohttp.http_writer import HttpVersion11
 from aiohttp.web_protocol import RequestHandler
 
 from gateway.answers import render, status_of
+from gateway.corking import CorkedTransport
 from gateway.edge import wire
 from gateway.edge.body import WireBody
 from gateway.errors import (
@@ -36,6 +37,7 @@ DISCARD = 65536
 """Bytes of an unwanted body that are read and thrown away, so that its sender gets to read the answer."""
 
 _NONE: list[Field] = []
+_REQUEST_ID = b"x-request-id"
 _NOTHING = RequestMalformed("no request yet")
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER for no time at all: a close becomes a reset
 
@@ -58,7 +60,7 @@ class Answering(RequestHandler):
             max_headers=edge.limits.header_count,
         )
         self._edge = edge
-        self._wire: asyncio.Transport | None = None
+        self._wire: CorkedTransport | None = None
         self.peer = ""
         self._trusted = False
         self._message: RawRequestMessage | GatewayError = _NOTHING
@@ -117,7 +119,7 @@ class Answering(RequestHandler):
     def _waits(self) -> bool:
         """Tell whether the client holds its body back until it is told to go on (RFC 9110 §10.1.1)."""
         message = self._message
-        return isinstance(message, RawRequestMessage) and "Expect" in message.headers and _is_modern(message)
+        return isinstance(message, RawRequestMessage) and "Expect" in message.headers and is_modern(message)
 
     async def answer(self, exchange: Exchange, status: int, fields: list[Field]) -> None:
         """See `gateway.pipeline.Client`."""
@@ -147,15 +149,11 @@ class Answering(RequestHandler):
 
     def _common(self, exchange: Exchange, carried: list[Field] = _NONE) -> list[Field]:
         """What every answer says, and what a business system's answer says besides; its Date stays as it is."""
-        fields: list[Field] = [(b"x-request-id", exchange.id.encode())]
-        dated = False
-        for field in carried:
-            name = field[0]
-            if name == b"date":
-                dated = True
-            if name != b"x-request-id":
-                fields.append(field)
-        if not dated:
+        names = dict(carried)
+        if _REQUEST_ID in names:
+            carried = [field for field in carried if field[0] != _REQUEST_ID]
+        fields = [(_REQUEST_ID, exchange.id.encode()), *carried]
+        if b"date" not in names:
             fields.append(self._edge.date())
         if exchange.answer_fields:  # who may read it across origins is the gateway's to say, and said once
             fields = [field for field in fields if not field[0].startswith(b"access-control-")]
@@ -174,7 +172,7 @@ class Answering(RequestHandler):
 
     async def _stream(self, exchange: Exchange, reply: Reply, fields: list[Field]) -> None:
         message = self._message
-        chunked = reply.length is None and isinstance(message, RawRequestMessage) and _is_modern(message)
+        chunked = reply.length is None and isinstance(message, RawRequestMessage) and is_modern(message)
         if reply.length is not None:
             fields.append(wire.length(reply.length))
         elif chunked:
@@ -220,8 +218,9 @@ class Answering(RequestHandler):
             self._wire.abort()
 
 
-def _is_modern(message: RawRequestMessage) -> bool:
-    return message.version == HttpVersion11
+def is_modern(message: RawRequestMessage) -> bool:
+    """Tell whether it speaks HTTP/1.1; anything else is older, or refused."""
+    return message.version is HttpVersion11 or message.version == HttpVersion11
 
 
 def refused_by_parser(error: Exception, request_line: int) -> GatewayError:

@@ -5,19 +5,19 @@ record. answering.py writes the answers; server.py owns the connections and call
 """
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from aiohttp.http_parser import HttpParser, RawRequestMessage
-from aiohttp.http_writer import HttpVersion11
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestPayloadError
 
+from gateway.corking import CorkedTransport
 from gateway.edge import wire
-from gateway.edge.answering import DISCARD, Answering, refused_by_parser
+from gateway.edge.answering import DISCARD, Answering, is_modern, refused_by_parser
 from gateway.edge.body import WireBody
+from gateway.edge.request_line import find_odd, is_plain
 from gateway.errors import ClientGone, GatewayError, RequestMalformed, RequestTimeout
 from gateway.exchange import Exchange
 from gateway.model import NO_BODY, NoBody, Reply, Tunnel
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 _LINGER = 2.0
 """Seconds in which a client that still sends may read its answer."""
-
-_ODD_LINE = re.compile(rb"(?:\A|\n)[A-Z]{3,8}(?: {2,}[^\n]*| [^ \n]+ {2,}[^\n]*| [^ \n]+ RTSP/[^\n]*)(?:\n|\Z)")
-"""A line that the parser takes for a request line although it is none: more than one space, or another protocol."""
 
 _MOST_HELD = 65536
 """Bytes of an unfinished head that are looked at again when it is complete."""
@@ -70,11 +67,11 @@ class EdgeConnection(Answering):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask who the peer is once, and start the request loop."""
-        self._wire = cast("asyncio.Transport", transport)
+        self._wire = CorkedTransport(transport, self._edge.cork)
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if isinstance(peer, tuple) else ""
         self._trusted = self._edge.reader.trusts(self.peer)
-        super().connection_made(transport)
+        super().connection_made(self._wire)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, the tunnel, or, once the connection is ending, nobody."""
@@ -97,7 +94,7 @@ class EdgeConnection(Answering):
             messages = [(self._stop_parsing(error), EMPTY_PAYLOAD)]
         if messages:
             first = messages[0][0]
-            if self._held or len(messages) > 1 or isinstance(first, GatewayError) or not _is_plain(first, data):
+            if self._held or len(messages) > 1 or isinstance(first, GatewayError) or not is_plain(first, data):
                 messages = self._only_http(data, messages)
             self._incoming = messages[-1][1]
             self._arrived.extend(messages)
@@ -113,20 +110,13 @@ class EdgeConnection(Answering):
                 self._head_since = self._edge.now
 
     def _only_http(self, data: bytes, messages: Sequence[Message]) -> Sequence[Message]:
-        """The parser takes `RTSP/1.0` for HTTP, and any number of spaces; RFC 9112 §3 does not, so nothing after it."""
+        """Nothing is read behind a line that the parser took for a request line although it is none."""
         data, self._held = self._held + data, b""
-        at = 0
-        for index, (message, _) in enumerate(messages):
-            if isinstance(message, GatewayError):
-                break
-            line = f"{message.method} {message.path} HTTP/1.".encode("utf-8", "surrogateescape")
-            found = data.find(line, at)
-            odd = _ODD_LINE.search(data, at)
-            if odd is not None and (found < 0 or odd.start() < found) and _is_line_of(message, odd[0]):
-                refusal = self._stop_parsing(RequestMalformed("the request line is not method, target, HTTP/1.x"))
-                return [*messages[:index], (refusal, EMPTY_PAYLOAD)]
-            at = found + len(line) if found >= 0 else at
-        return messages
+        odd = find_odd(data, [message for message, _ in messages if not isinstance(message, GatewayError)])
+        if odd is None:
+            return messages
+        refusal = self._stop_parsing(RequestMalformed("the request line is not method, target, HTTP/1.x"))
+        return [*messages[:odd], (refusal, EMPTY_PAYLOAD)]
 
     def _stop_parsing(self, error: Exception) -> GatewayError:
         """Nothing that follows can be understood; whoever waits for the rest of a body is told."""
@@ -146,6 +136,8 @@ class EdgeConnection(Answering):
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio allows it, aiohttp does not use it
         """A client that sends no more gets the answers it still waits for; an idle connection just ends."""
         self._eof_since = self._edge.now
+        if self._wire is not None:
+            self._wire.flush()
         if not self._incoming.is_eof():
             self._incoming.set_exception(ConnectionResetError("the client sent no more before its body was complete"))
         if self._tunnel is not None and self._waiter is not None and not self._waiter.done():
@@ -223,14 +215,14 @@ class EdgeConnection(Answering):
             not message.should_close
             and not message.upgrade
             and not message.chunked  # aiohttp 3.14.5 gives the last trailer to the next request as its first field
-            and message.version == HttpVersion11
+            and is_modern(message)
             and self._served < edge.limits.requests_per_connection
             and edge.now - self._began_at < edge.limits.connection_age
             and edge.keeps_connections
         )
 
     def _body_of(self, message: RawRequestMessage, payload: StreamReader, exchange: Exchange) -> WireBody | NoBody:
-        if payload.is_eof() and not message.chunked and "Content-Length" not in message.headers:
+        if payload is EMPTY_PAYLOAD and not message.chunked and "Content-Length" not in message.headers:
             return NO_BODY
         limits = self._edge.limits
         length = None if message.chunked else int(message.headers.get("Content-Length", "0"))
@@ -385,15 +377,3 @@ class EdgeConnection(Answering):
             self._stalled = (waiting, now)
         elif now - self._stalled[1] > most:
             self._abort()
-
-
-def _is_plain(message: RawRequestMessage, data: bytes) -> bool:
-    """Tell whether the bytes begin with this request's line, `HTTP/1.` after just one space."""
-    end = len(message.method) + len(message.path) + 1
-    return data[end : end + 8] == b" HTTP/1."
-
-
-def _is_line_of(message: RawRequestMessage, line: bytes) -> bool:
-    """Tell whether the parser made this message of that line, and did not find it in the body before."""
-    words = [message.method, message.path]
-    return [word.decode("utf-8", "surrogateescape") for word in line.split()[:2]] == words

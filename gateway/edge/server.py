@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from gateway.corking import Cork
 from gateway.edge.body import Budget
 from gateway.edge.connection import EdgeConnection
 from gateway.edge.descriptors import affordable_connections
@@ -71,6 +72,7 @@ class EdgeServer(web.Server):
         self.most_connections = limits.connections
         self.refused_connections = 0
         self.budget = Budget(limits.buffered)
+        self.cork = Cork()
         self._affordable = affordable
         self._log = log or structlog.get_logger()
         self._tick = tick
@@ -93,7 +95,7 @@ class EdgeServer(web.Server):
 
     def new_id(self) -> str:
         """A request id: 32 hex digits, also a W3C trace id."""
-        return f"{self._random.getrandbits(128) or 1:032x}"
+        return self._random.randbytes(16).hex()
 
     def date(self) -> Field:
         """The Date field for now."""

@@ -6,9 +6,10 @@ from http import HTTPStatus
 
 from gateway.model import Field
 
-STATUS_LINES = [b"HTTP/1.1 %d \r\n" % status for status in range(600)]
+STATUS_LINES = [b"HTTP/1.1 %d " % status for status in range(600)]
 for _status in HTTPStatus:
-    STATUS_LINES[_status] = b"HTTP/1.1 %d %b\r\n" % (_status, _status.phrase.encode())
+    STATUS_LINES[_status] = b"HTTP/1.1 %d %b" % (_status, _status.phrase.encode())
+_pair = b": ".join
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -18,11 +19,7 @@ CHUNKED: Field = (b"transfer-encoding", b"chunked")
 
 def message(status: int, fields: Iterable[Field], body: bytes = b"") -> bytes:
     """A status line, header fields, the empty line that ends them, and what there is of the body: for one write."""
-    parts = [STATUS_LINES[status]]
-    for name, value in fields:
-        parts += (name, b": ", value, b"\r\n")
-    parts += (b"\r\n", body)
-    return b"".join(parts)
+    return b"\r\n".join((STATUS_LINES[status], *map(_pair, fields), b"", body))
 
 
 def chunk(data: bytes) -> bytes:

@@ -147,6 +147,14 @@ class Answer:
         self.stream: Stream | None = None
         self.tunnel: Tunnel | None = None
 
+    def make_whole(self, body: bytes, method: str) -> None:
+        """All has arrived; of an answer that has no body `length` stays as announced (RFC 9110 §9.3.2, §15.4.5)."""
+        self.whole = body
+        if self.status == 204:
+            self.length = None
+        elif self.status != 304 and method != "HEAD":
+            self.length = len(body)
+
     def chunks(self) -> AsyncIterator[bytes]:
         """See gateway.model.Reply.chunks."""
         if self.stream is None:

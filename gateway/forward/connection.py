@@ -3,10 +3,11 @@
 import asyncio
 import select
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade
 
+from gateway.corking import Cork, CorkedTransport
 from gateway.errors import InternalError, Undelivered, UpstreamTimeout
 from gateway.forward.answer import Answer, Stream
 from gateway.forward.reader import HEAD_LIMIT, AnswerReader
@@ -40,6 +41,7 @@ class Connection(AnswerReader, asyncio.Protocol):
         owner: told when the connection is free and when it has ended.
         response_limit: most bytes of an answer's body.
         clock: monotonic seconds.
+        cork: shared with the owner's other connections.
 
     Attributes:
         busy: an exchange is under way.
@@ -50,12 +52,13 @@ class Connection(AnswerReader, asyncio.Protocol):
     """
 
     __slots__ = (
-        "_beginning", "_clock", "_drained", "_eof", "_exchanges", "_heard", "_loop", "_owner", "_poll", "_sent",
-        "_transport", "_waiter", "busy", "closed", "deadline", "idle_since", "stale",
+        "_beginning", "_clock", "_cork", "_drained", "_eof", "_exchanges", "_heard", "_loop", "_owner", "_poll",
+        "_sent", "_transport", "_waiter", "busy", "closed", "deadline", "idle_since", "stale",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, response_limit: int, clock: Callable[[], float]) -> None:
+    def __init__(self, owner: Owner, response_limit: int, clock: Callable[[], float], cork: Cork) -> None:
         super().__init__(response_limit)
+        self._cork = cork
         self._owner = owner
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -177,7 +180,7 @@ class Connection(AnswerReader, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Get ready; or go again at once when nobody waits for this connection any more."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in everything but its bases
+        self._transport = CorkedTransport(transport, self._cork)
         self._poll = select.poll()
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         if self.closed:
@@ -279,21 +282,13 @@ class Connection(AnswerReader, asyncio.Protocol):
         if answer.stream is not None:
             answer.stream.end()
         else:
-            self._make_whole(answer)
+            pieces, self._pieces = self._pieces, []
+            answer.make_whole(pieces[0] if len(pieces) == 1 else b"".join(pieces), self._request.method)
         if self._keep_alive and self._sent:
             self._owner.release(self)
         else:
             self.abort()
         self._hand_over(answer)
-
-    def _make_whole(self, answer: Answer) -> None:
-        pieces = self._pieces
-        answer.whole = whole = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        if answer.status == 204:
-            answer.length = None
-        elif answer.status != 304 and self._request.method != "HEAD":
-            answer.length = len(whole)
 
     def _hand_over(self, answer: Answer) -> None:
         waiter, self._waiter = self._waiter, None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from gateway.corking import Cork
 from gateway.errors import UpstreamTimeout, UpstreamUnavailable
 from gateway.forward.connection import Connection
 from gateway.units import Address
@@ -51,6 +52,7 @@ class Pool:
         self.address = address
         self._limits = limits
         self._clock = clock
+        self._cork = Cork()
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()
@@ -162,7 +164,7 @@ class Pool:
         left = deadline - self._clock()
         if left <= 0:
             raise UpstreamTimeout("no time was left to connect", outcome="refused")
-        connection = Connection(self, self._limits.response_limit, self._clock)
+        connection = Connection(self, self._limits.response_limit, self._clock, self._cork)
         self._connections.add(connection)
         try:
             async with asyncio.timeout(min(self._limits.connect_timeout, left)):

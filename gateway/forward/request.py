@@ -37,11 +37,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True):
     upgrade: str | None = None
 
 
-def render_head(request: UpstreamRequest) -> tuple[bytes, bytes]:
-    """Write the head of a request (RFC 9112 §3, §5), in two parts: Host, which is the target's, goes between them.
-
-    Returns:
-        The request line, and the fields up to the empty line.
+def head_lines(request: UpstreamRequest) -> list[bytes]:
+    """Write the head of a request (RFC 9112 §3, §5): all lines but Host, which is the target's.
 
     Raises:
         InternalError: the target, a name or a value holds a line break. Whoever made it is broken: nothing is sent.
@@ -54,9 +51,12 @@ def render_head(request: UpstreamRequest) -> tuple[bytes, bytes]:
         lines.append(b"content-length: %d" % length)
     if request.upgrade is not None:
         lines += (b"connection: Upgrade", b"upgrade: " + request.upgrade.encode())
-    lines += (b"", b"")
-    head = b"\r\n".join(lines)
-    if len(head.splitlines()) != len(lines) - 1:
+    text = b"".join(lines)
+    if b"\n" in text or b"\r" in text:
         raise InternalError("the target or a header field holds a line break")
-    cut = len(lines[0]) + 2
-    return head[:cut], head[cut:]
+    return lines
+
+
+def message(lines: list[bytes], host_line: bytes, content: bytes = b"") -> bytes:
+    """Put Host before the other fields (RFC 9110 §7.2), and the body behind the empty line, where it goes with them."""
+    return b"\r\n".join((lines[0], host_line, *lines[1:], b"", content))

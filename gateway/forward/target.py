@@ -13,7 +13,7 @@ from gateway.errors import Undelivered
 from gateway.forward.answer import Answer
 from gateway.forward.connection import Connection
 from gateway.forward.pool import Pool, PoolLimits
-from gateway.forward.request import UpstreamRequest, render_head
+from gateway.forward.request import UpstreamRequest, head_lines, message
 from gateway.model import NO_BODY, Body
 from gateway.settings import BreakerSettings, HealthSettings
 from gateway.units import Address, parse_target
@@ -36,7 +36,7 @@ class Target:
         log: the application log.
 
     Attributes:
-        host_line: the Host field as it is sent.
+        host_line: the Host field as it is sent, without the line's end.
         healthy: what the active checks say; True until they have said something.
     """
 
@@ -53,7 +53,7 @@ class Target:
         self.address = address
         self.pool = Pool(parse_target(address), limits, clock)
         self.breaker = Breaker(breaker.failures, breaker.pause, clock)
-        self.host_line = b"host: %b\r\n" % (host or _own_host(self.pool.address)).encode()
+        self.host_line = b"host: %b" % (host or _own_host(self.pool.address)).encode()
         self.healthy = True
         self._health = health
         self._clock = clock
@@ -146,8 +146,8 @@ class Target:
             async with asyncio.timeout(health.timeout):
                 deadline = self._clock() + health.timeout
                 connection = await pool.open(deadline)
-                line, fields = render_head(request)
-                answer = await connection.exchange(request, line + self.host_line + fields, deadline, sent=True)
+                data = message(head_lines(request), self.host_line)
+                answer = await connection.exchange(request, data, deadline, sent=True)
                 return answer.status < 400
         except (OSError, Undelivered):
             return False

@@ -23,7 +23,7 @@ from gateway.errors import Undelivered, UpstreamUnavailable
 from gateway.forward.answer import Answer
 from gateway.forward.connection import Connection
 from gateway.forward.pool import PoolLimits
-from gateway.forward.request import REPEATABLE, SMALL_BODY, UpstreamRequest, render_head
+from gateway.forward.request import REPEATABLE, SMALL_BODY, UpstreamRequest, head_lines, message
 from gateway.forward.target import Target
 from gateway.model import Body
 from gateway.settings import BreakerSettings, HealthSettings
@@ -175,7 +175,7 @@ class Upstream:
         Raises:
             UpstreamUnavailable: there is none.
         """
-        for target in self._ranked():
+        for target in self._targets if len(self._targets) == 1 else self._ranked():
             if target not in tried and target.healthy and target.breaker.admits():
                 return target
         pause = min(target.breaker.retry_after for target in self._targets)
@@ -183,8 +183,6 @@ class Upstream:
 
     def _ranked(self) -> list[Target]:
         targets = self._targets
-        if len(targets) == 1:
-            return targets
         self._turn = (self._turn + 1) % len(targets)
         return sorted(targets[self._turn :] + targets[: self._turn], key=_load)
 
@@ -222,7 +220,7 @@ class Sending:
 
     async def __aenter__(self) -> Answer:
         upstream, request = self._upstream, self._request
-        head = render_head(request)
+        lines = head_lines(request)
         content = await _content(request.body) if request.body.length != 0 else b""
         self._deadline = upstream.clock() + request.timeout
         again = upstream.may_repeat(request)
@@ -231,12 +229,12 @@ class Sending:
         if connection is None:
             target, connection = await upstream.open(target, self._deadline)
         try:
-            self._answer = await self._ask(target, connection, head, content)
+            self._answer = await self._ask(target, connection, lines, content)
         except Undelivered:
             if not (again and connection.stale and upstream.spend()):
                 raise
             target, connection = await upstream.open(upstream.choose(), self._deadline)
-            self._answer = await self._ask(target, connection, head, content)
+            self._answer = await self._ask(target, connection, lines, content)
         return self._answer
 
     async def __aexit__(
@@ -245,11 +243,11 @@ class Sending:
         self._answer.close()
 
     def _ask(
-        self, target: Target, connection: Connection, head: tuple[bytes, bytes], content: bytes | None
+        self, target: Target, connection: Connection, lines: list[bytes], content: bytes | None
     ) -> Coroutine[Any, Any, Answer]:
         if self._attempts is not None:
             self._attempts()
-        data = b"".join((head[0], target.host_line, head[1], content or b""))
+        data = message(lines, target.host_line, content or b"")
         return target.ask(connection, self._request, data, self._deadline, whole=content is not None)
 
 

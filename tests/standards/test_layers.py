@@ -11,7 +11,7 @@ from tests.parsing import parsed
 ROOT = Path(__file__).parents[2]
 
 LAYERS = (
-    {"errors", "units", "templates", "crypto", "heap", "codes"},
+    {"errors", "units", "templates", "crypto", "heap", "codes", "corking"},
     {"model"},
     {"facts", "withdrawals"},
     {"contracts", "exchange", "fields", "breaker", "expiry", "windows"},

@@ -1,0 +1,110 @@
+"""What is written during one turn of the event loop leaves at its end, all connections one after the other.
+
+A write to a process that sleeps wakes it, which costs more than the write. Answering one request at a time wakes the
+client and the system for each of them; together they are woken once (docs/performance.md). edge/ and forward/ write so.
+"""
+
+import asyncio
+from typing import Any, cast
+
+_LARGE = 16384
+"""A piece of so many bytes is worth a write of its own, and is not held: memory stays bounded."""
+_MOST = 16
+"""Pieces of one connection that are held."""
+
+
+class Cork:
+    """The connections of one event loop that have something to send."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: list[CorkedTransport] = []
+
+    def hold(self, transport: "CorkedTransport") -> None:
+        """Have it flushed when this turn of the loop is over."""
+        if not self._held:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._held.append(transport)
+
+    def _flush(self) -> None:
+        held, self._held = self._held, []
+        for transport in held:
+            transport.flush()
+
+
+class CorkedTransport(asyncio.Transport):
+    """A transport whose writes are held until the cork is drawn. Everything else reaches the real one at once.
+
+    Args:
+        transport: the real one.
+        cork: shared with other connections.
+    """
+
+    __slots__ = ("_cork", "_pieces", "_transport")
+
+    def __init__(self, transport: asyncio.BaseTransport, cork: Cork) -> None:
+        super().__init__()
+        # uvloop's is a transport in everything but its bases
+        self._transport = cast("asyncio.Transport", transport)
+        self._cork = cork
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send this, in order, at the end of the turn at the latest. Bytes only, as they must not change until then."""
+        pieces = self._pieces
+        if not pieces:
+            self._cork.hold(self)
+        pieces.append(cast("bytes", data))
+        if len(data) >= _LARGE or len(pieces) >= _MOST:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send now what is held."""
+        pieces = self._pieces
+        if pieces:
+            self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            pieces.clear()
+
+    def close(self) -> None:
+        """End the connection when everything is sent."""
+        self.flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End the connection at once; what was written before is at least tried."""
+        self.flush()
+        self._transport.abort()
+
+    def write_eof(self) -> None:
+        """Send everything, and no more after it."""
+        self.flush()
+        self._transport.write_eof()
+
+    def can_write_eof(self) -> bool:
+        """See asyncio.WriteTransport."""
+        return self._transport.can_write_eof()
+
+    def is_closing(self) -> bool:
+        """See asyncio.BaseTransport."""
+        return self._transport.is_closing()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the kernel has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def pause_reading(self) -> None:
+        """See asyncio.ReadTransport."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """See asyncio.ReadTransport."""
+        self._transport.resume_reading()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """See asyncio.BaseTransport."""
+        self._transport.set_protocol(protocol)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """See asyncio.BaseTransport."""
+        return self._transport.get_extra_info(name, default)
