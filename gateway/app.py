@@ -25,8 +25,9 @@ from gateway.ledger.rules import Rules
 from gateway.lending import lend
 from gateway.pipeline import Pipeline
 from gateway.records import health
-from gateway.records.access import AccessLog, Describe
+from gateway.records.access import AccessLog
 from gateway.records.application import ApplicationLog
+from gateway.records.describing import Describe
 from gateway.records.masking import Pseudonyms
 from gateway.records.metrics import Metrics
 from gateway.records.sink import Sink

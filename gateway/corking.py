@@ -5,32 +5,37 @@ client and the system for each of them; together they are woken once (docs/perfo
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 _LARGE = 16384
-"""A piece of so many bytes is worth a write of its own, and is not held: memory stays bounded."""
-_MOST = 16
-"""Pieces of one connection that are held."""
+"""A piece of so many bytes is worth a write of its own, and is not held."""
+_MOST = 128
+"""Pieces that are held."""
+
+Write = Callable[[bytes], None]
 
 
 class Cork:
-    """The connections of one event loop that have something to send."""
+    """What the connections of one event loop have to send, in the order in which they said so.
 
-    __slots__ = ("_held",)
+    Attributes:
+        held: pieces, each with how it is written.
+    """
+
+    __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self._held: list[CorkedTransport] = []
+        self.held: list[tuple[Write, bytes]] = []
 
-    def hold(self, transport: "CorkedTransport") -> None:
-        """Have it flushed when this turn of the loop is over."""
-        if not self._held:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._held.append(transport)
-
-    def _flush(self) -> None:
-        held, self._held = self._held, []
-        for transport in held:
-            transport.flush()
+    def draw(self) -> None:
+        """Send everything."""
+        held, self.held = self.held, []
+        for write, data in held:
+            try:
+                write(data)
+            except RuntimeError:  # its connection has ended since; uvloop says so, and the others have theirs to send
+                continue
 
 
 class CorkedTransport(asyncio.Transport):
@@ -41,44 +46,38 @@ class CorkedTransport(asyncio.Transport):
         cork: shared with other connections.
     """
 
-    __slots__ = ("_cork", "_pieces", "_transport")
+    __slots__ = ("_cork", "_transport", "_write")
 
     def __init__(self, transport: asyncio.BaseTransport, cork: Cork) -> None:
         super().__init__()
         # uvloop's is a transport in everything but its bases
         self._transport = cast("asyncio.Transport", transport)
+        self._write = self._transport.write
         self._cork = cork
-        self._pieces: list[bytes] = []
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send this, in order, at the end of the turn at the latest. Bytes only, as they must not change until then."""
-        pieces = self._pieces
-        if not pieces:
-            self._cork.hold(self)
-        pieces.append(cast("bytes", data))
-        if len(data) >= _LARGE or len(pieces) >= _MOST:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send now what is held."""
-        pieces = self._pieces
-        if pieces:
-            self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            pieces.clear()
+        cork = self._cork
+        held = cork.held
+        if not held:
+            asyncio.get_running_loop().call_soon(cork.draw)
+        held.append((self._write, cast("bytes", data)))
+        if len(data) >= _LARGE or len(held) >= _MOST:
+            cork.draw()
 
     def close(self) -> None:
         """End the connection when everything is sent."""
-        self.flush()
+        self._cork.draw()
         self._transport.close()
 
     def abort(self) -> None:
         """End the connection at once; what was written before is at least tried."""
-        self.flush()
+        self._cork.draw()
         self._transport.abort()
 
     def write_eof(self) -> None:
         """Send everything, and no more after it."""
-        self.flush()
+        self._cork.draw()
         self._transport.write_eof()
 
     def can_write_eof(self) -> bool:

@@ -137,7 +137,7 @@ class EdgeConnection(Answering):
         """A client that sends no more gets the answers it still waits for; an idle connection just ends."""
         self._eof_since = self._edge.now
         if self._wire is not None:
-            self._wire.flush()
+            self._edge.cork.draw()
         if not self._incoming.is_eof():
             self._incoming.set_exception(ConnectionResetError("the client sent no more before its body was complete"))
         if self._tunnel is not None and self._waiter is not None and not self._waiter.done():

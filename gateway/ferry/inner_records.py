@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from gateway.records.access import Writes, render
+from gateway.records.access import Writes
+from gateway.records.rendering import render
 
 BATCH = 64
 DELAY = 0.03

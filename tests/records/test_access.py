@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from gateway.exchange import Exchange
 from gateway.model import Credential, Kind, Principal, Stage
-from gateway.records.access import FIELDS, AccessLog, Describe, decision, render_lines
+from gateway.records.access import AccessLog
+from gateway.records.describing import FIELDS, Describe, decision
 from gateway.records.masking import Pseudonyms
+from gateway.records.rendering import render_lines
 
 PSEUDONYMS = Pseudonyms(b"k" * 16)
 
@@ -196,13 +198,14 @@ def test_what_a_plugin_got_wrong_does_not_cost_the_record():
 def test_seq_counts_the_records_of_one_worker():
     describe = make_describe()
     exchanges = [make_exchange() for _ in range(3)]
-    told = [record["seq"] for record in describe(None, "write", {"exchanges": exchanges})["records"]]
+    told = [fields["seq"] for fields, _ in describe(None, "write", {"exchanges": exchanges})["records"]]
     assert told == [1, 2, 3]
 
 
 def test_times_of_different_seconds_are_written_right():
     exchanges = [make_exchange(began_at=at) for at in (0.0, 0.999, 86399.5, 0.0)]
-    stamps = [record["timestamp"] for record in make_describe()(None, "write", {"exchanges": exchanges})["records"]]
+    records = make_describe()(None, "write", {"exchanges": exchanges})["records"]
+    stamps = [fields["timestamp"] for fields, _ in records]
     assert stamps == [
         "1970-01-01T08:00:00.000+08:00",
         "1970-01-01T08:00:00.999+08:00",
