@@ -185,11 +185,13 @@ class VerifierChain:
         key = sha256((token + self._salt).encode("utf-8", "backslashreplace")).digest()
         known = self._memory.good(key)
         if known is not None and self._holds(known):
-            exchange.note(known.verifier.name, "remembered")
-            return self._unless_denied(known.principal, credential, exchange)
-        if known is not None:
-            self._memory.forget(key)
-        return self._unless_denied(await self._ask_once(key, credential, exchange), credential, exchange)
+            exchange.verdicts.append((known.verifier.name, "remembered"))
+            principal = known.principal
+        else:
+            if known is not None:
+                self._memory.forget(key)
+            principal = await self._ask_once(key, credential, exchange)
+        return self._unless_denied(principal, credential, exchange)
 
     def _holds(self, known: Remembered) -> bool:
         return (

@@ -88,7 +88,7 @@ class Route(msgspec.Struct, frozen=True, eq=False):
 
     def _add_own(self, fields: list[Field], inbound: Inbound) -> None:
         id = inbound.id.encode()  # noqa: A001
-        fields += ((b"x-request-id", id), (b"traceparent", b"00-%b-%b-01" % (id, id[16:])))
+        fields += ((b"x-request-id", id), (b"traceparent", b"-".join((b"00", id, id[16:], b"01"))))
         if self.forwarded:
             fields += (
                 (b"x-forwarded-for", inbound.client.encode()),

@@ -62,19 +62,14 @@ class DirectForwarder:
         self, outbound: Outbound, *, attempts: Callable[[], None] | None = None
     ) -> AbstractAsyncContextManager[Reply]:
         """See gateway.contracts.Forwarder.send; `attempts` is called each time the request is about to be written."""
-        inbound = outbound.visit.inbound
+        inbound, timeout = outbound.visit.inbound, outbound.timeout
         fields = outbound.fields
         if self._identity is not None and outbound.principal is not None:
             fields = [*fields, (b"tongguan-identity", self._identity(outbound.principal))]
         target = f"{inbound.path}?{inbound.query}" if inbound.query else inbound.path
+        idle = max(IDLE, timeout)
         request = UpstreamRequest(
-            inbound.method,
-            target.encode("ascii"),
-            fields,
-            outbound.body,
-            outbound.timeout,
-            max(outbound.timeout, IDLE),
-            outbound.upgrade,
+            inbound.method, target.encode(), fields, outbound.body, timeout, idle, outbound.upgrade
         )
         sending = self._upstream.send(request, attempts=attempts)
         return sending if outbound.upgrade is None else _Tunnelled(self, sending)

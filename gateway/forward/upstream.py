@@ -158,7 +158,8 @@ class Upstream:
         """Tell whether the retry rule lets this request be sent twice; each of them pays a tenth into the budget."""
         if request.method not in self._repeatable or request.body.length != 0:
             return False
-        self._budget = min(self._budget + _BUDGET_SHARE, _BUDGET_MOST)
+        if self._budget < _BUDGET_MOST:
+            self._budget += _BUDGET_SHARE
         return True
 
     def spend(self) -> bool:

@@ -1,6 +1,6 @@
 """One JSON line per request, made off the request path: collected, described, masked and rendered through structlog.
 
-pipeline.py hands in exchanges (exchange.py); describing.py says what is in a line; rendering.py makes and sink.py writes
+pipeline.py hands in exchanges (exchange.py); describing.py says what is in a line; rendering.py makes, sink.py writes
 it; metrics.py counts the same exchanges.
 """
 
