@@ -7,6 +7,7 @@ shows how a business system checks it.
 import contextlib
 import math
 from base64 import urlsafe_b64encode
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -84,7 +85,7 @@ class IdentitySigner:
         self._alg = "EdDSA" if isinstance(self._key, ed25519.Ed25519PrivateKey) else "ES256"
         self._heads = {typ: self._head(typ) for typ in (REQUEST_TYPE, ASSERTION_TYPE)}
         self._encode = msgspec.json.Encoder().encode
-        self._assertions: dict[tuple[str, str, str, str, str | None, int], tuple[float, bytes]] = {}
+        self._assertions: OrderedDict[tuple[str, str, str, str, str | None, int], tuple[float, bytes]] = OrderedDict()
 
     def request_identity(
         self, visit: Visit, principal: Principal, audience: str, body_sha256: str, deadline: float
@@ -127,6 +128,7 @@ class IdentitySigner:
         who = (audience, principal.issuer, principal.subject, principal.kind, principal.operator, principal.assurance)
         held = self._assertions.get(who)
         if held is not None and held[0] <= now < held[0] + self._lifetime / 2:
+            self._assertions.move_to_end(who)
             return held[1]
         claims = _Claims(
             iss=self._issuer,
@@ -140,10 +142,9 @@ class IdentitySigner:
             act=None if principal.operator is None else Actor(principal.operator),
         )
         signed = self._sign(ASSERTION_TYPE, claims)
-        self._assertions.pop(who, None)  # so that the oldest stands first
-        if len(self._assertions) >= _MOST_ASSERTIONS:
-            del self._assertions[next(iter(self._assertions))]
-        self._assertions[who] = now, signed
+        self._assertions[who] = (now, signed)
+        if len(self._assertions) > _MOST_ASSERTIONS:
+            self._assertions.popitem(last=False)
         return signed
 
     def public_jwks(self) -> dict[str, Any]:
