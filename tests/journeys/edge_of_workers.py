@@ -18,6 +18,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from plugin_world import Signer
+from record_files import records_in
 
 DEADLINE = 15.0
 HOST = "edge.test"
@@ -220,8 +221,7 @@ class Edge:
 
     def records(self, name="access"):
         """What its processes have written so far, as data."""
-        file = self.folder / f"{name}.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return records_in(self.folder / f"{name}.jsonl")
 
 
 def _private_key():

@@ -5,15 +5,18 @@ import os
 import signal
 import time
 from collections import Counter
+from itertools import count
 
 import aiohttp
 import pytest
 import pytest_asyncio
-from edge_of_workers import edge_of_two
+from edge_of_workers import DEADLINE, edge_of_two
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 AT_ONCE = 8
+NUMBERS = count()
+"""A path of its own for every request: what was asked before, and is recorded only now, is told apart."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -25,13 +28,17 @@ async def world(tmp_path_factory):
 
 async def asked_of_both(edge, path, token=None):
     """The statuses that new connections see, asked until both workers have answered."""
-    before, asked, statuses = len(edge.records()), 0, set()
-    async with asyncio.timeout(10):
-        while {record["worker"] for record in edge.records()[before:]} != {0, 1}:
-            answers = await asyncio.gather(*(edge.ask(f"{path}/{asked + one}", token) for one in range(AT_ONCE)))
+    asked, statuses = set(), set()
+
+    def workers():
+        return {record["worker"] for record in edge.records() if record["url.path"] in asked}
+
+    async with asyncio.timeout(DEADLINE):
+        while workers() != {0, 1}:
+            paths = [f"{path}/{next(NUMBERS)}" for _ in range(AT_ONCE)]
+            answers = await asyncio.gather(*(edge.ask(one, token) for one in paths))
             statuses |= {status for status, _ in answers}
-            asked += AT_ONCE
-            await edge.recorded(lambda records, all_of_them=before + asked: len(records) >= all_of_them)
+            asked.update(paths)
     return statuses
 
 

@@ -7,6 +7,7 @@ import ssl
 
 import pytest
 from nginx_world import DEADLINE, NAME, SHIPPED, Answer, Nginx, Recorder, wait_until
+from record_files import records_in
 
 import gateway.errors
 
@@ -102,9 +103,10 @@ async def test_what_nginx_refuses_is_recorded_by_nginx_and_nothing_else_is(front
     """Who, when, status and the id of the answer; no target, no field, no body."""
     refused = problem_of(await front.ask(b"GET /secret%00?token=hidden HTTP/1.1"))
     carried = await front.ask(PLAIN)
-    wait_until(lambda: refused["request_id"] in front.unrecorded.read_text(), "the record")
-    records = [json.loads(line) for line in front.unrecorded.read_text().splitlines()]
-    [record] = [one for one in records if one["trace.id"] == refused["request_id"]]
+    id_ = refused["request_id"]
+    wait_until(lambda: id_ in {one["trace.id"] for one in records_in(front.unrecorded)}, "the record")
+    records = records_in(front.unrecorded)
+    [record] = [one for one in records if one["trace.id"] == id_]
     assert (record["client.address"], record["http.response.status_code"]) == ("127.0.0.1", 400)
     assert "secret" not in str(records)
     assert carried.status == 204

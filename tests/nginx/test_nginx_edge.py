@@ -9,6 +9,7 @@ import time
 import aiohttp
 import pytest
 from nginx_world import DEADLINE, NAME, SHIPPED, Answer, wait_until
+from record_files import records_in
 
 from sandbox.story import CONTRIBUTIONS, GUIDE
 from sandbox.visitor import Visitor
@@ -42,8 +43,7 @@ def record_of(gate, request_id):
     found = []
 
     def there():
-        lines = gate.records.read_text().splitlines() if gate.records.exists() else []
-        found[:] = [json.loads(line) for line in lines if request_id in line]
+        found[:] = [record for record in records_in(gate.records) if record.get("trace.id") == request_id]
         return found
 
     wait_until(there, "the record")
