@@ -12,6 +12,7 @@ from sandbox.story import CONTRIBUTIONS, DECLARATIONS, GUIDE
 from sandbox.visitor import Visitor
 
 SYSTEM = "social-insurance"
+RECEIVED = ("GET", "/sandbox/received")
 
 
 @pytest.mark.parametrize("fault", ["down", "slow", "error", "html", "redirect", "huge", "garbage", "empty"])
@@ -112,19 +113,25 @@ async def test_a_full_queue_before_the_gatekeeper_sheds_at_once(tmp_path):
         policy.write_text(text.replace("- name: social-insurance ", "- name: social-insurance\n    queue: 4 "))
 
     names = ("edge", "gatekeeper", "province", SYSTEM)
-    async with furnished(tmp_path, *names, change=narrow) as (places, _, session):
+    async with furnished(tmp_path, *names, change=narrow) as (places, children, session):
         visitor = Visitor(places, session)
         token = await visitor.token("citizen-1")
         await spoil(visitor, "hang")
-        async with asyncio.TaskGroup() as group:
-            for _ in range(4):
-                group.create_task(visitor.ask("GET", CONTRIBUTIONS, token=token))
-            await visitor.until("four under way", four_under_way, "GET", "/status", to="management")
-            for _ in range(3):
-                (await visitor.ask("GET", CONTRIBUTIONS, token=token)).must_be(503, "gatekeeper-busy")
-        received = (await visitor.ask("GET", "/sandbox/received", to=SYSTEM)).data["deliveries"]
+        hanging = [asyncio.create_task(visitor.ask("GET", CONTRIBUTIONS, token=token)) for _ in range(4)]
+        await visitor.until("four under way", four_under_way, "GET", "/status", to="management")
+        for _ in range(3):
+            (await visitor.ask("GET", CONTRIBUTIONS, token=token)).must_be(503, "gatekeeper-busy")
+        inside = await visitor.until("the four are inside", four_received, *RECEIVED, to=SYSTEM)
+        received = inside.data["deliveries"]
+        assert not any(task.done() for task in hanging)
+        await children[SYSTEM].stop()  # else they would hang for five seconds more
+        await asyncio.wait(hanging)
         assert len(received) == 4
         assert set(received.values()) == {1}
+
+
+def four_received(answer):
+    return len(answer.data["deliveries"]) >= 4
 
 
 def four_under_way(answer):
@@ -153,9 +160,6 @@ async def test_a_gatekeeper_that_is_killed_costs_only_what_was_under_way(tmp_pat
         received = (await visitor.ask(*RECEIVED, to="pension")).data
         assert received["declarations"] == 2
         assert set(received["deliveries"].values()) == {1}
-
-
-RECEIVED = ("GET", "/sandbox/received")
 
 
 async def kill(child):

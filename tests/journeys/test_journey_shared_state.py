@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from redis_world import running_redis
-from sandbox_world import furnished
+from sandbox_world import DEADLINE, furnished
 from sign_in_world import CONTRIBUTIONS, VISITS, WITHIN, People
 
 pytestmark = [
@@ -24,6 +24,8 @@ AT_ONCE = 8
 """Requests of each credential that are under way: of one at a time, the same worker would get all."""
 RECOVERY = 5.0
 """Seconds after Redis is back in which everything works again."""
+QUIET = 1.0
+"""Seconds without a 503 after which no more are expected."""
 
 
 @asynccontextmanager
@@ -53,14 +55,12 @@ class Asking:
     """Asks one department again and again on new connections, so that either worker gets it, and notes the answers.
 
     Attributes:
-        passed: monotonic time at which the last request that passed was sent.
-        statuses: of the answers since `since` was set.
+        answers: when each request was sent (monotonic), its status and its id.
     """
 
     def __init__(self, url, headers):
         self._url = url
         self._headers = headers
-        self.passed = 0.0
         self.answers = []
         self._running = True
 
@@ -82,6 +82,10 @@ class Asking:
     def last(self, status):
         """When the last request with this answer was sent."""
         return max((sent for sent, found, _ in self.answers if found == status), default=0.0)
+
+    def ids(self, wanted):
+        """Request ids of those with this answer."""
+        return {id_ for _, status, id_ in self.answers if status == wanted}
 
     def since(self, moment):
         """Request ids and statuses of what was sent after a moment."""
@@ -137,6 +141,14 @@ async def workers_of(people, answers):
     return {one["worker"] for one in found}
 
 
+async def told_by_both(people, askers, status):
+    """Wait until each of them has been told this by both workers."""
+    async with asyncio.timeout(DEADLINE):
+        for asker in askers.values():
+            while {one["worker"] for one in await recorded(people, asker.ids(status))} != {0, 1}:  # noqa: ASYNC110 - a file tells nobody
+                await asyncio.sleep(0.05)
+
+
 @pytest.mark.parametrize("how", ["province", "department"])
 async def test_a_logout_reaches_every_worker_within_a_second(shared, how):
     """The session in Redis, the token of the other department, and a JWT that carries its own proof: all at once."""
@@ -146,13 +158,14 @@ async def test_a_logout_reaches_every_worker_within_a_second(shared, how):
 
     async def log_out(askers):
         nonlocal ended
-        await asyncio.sleep(0.5)  # long enough for both workers to remember all three
+        await told_by_both(people, askers, 200)  # both remember all three
         ended = time.monotonic()
         if how == "province":
             await people.province("/sandbox/logout", "POST", sid=sid)
         else:
             await person.sign_out("edge")
-        await asyncio.sleep(WITHIN + 0.5)
+        await told_by_both(people, askers, 401)
+        await asyncio.sleep(ended + WITHIN - time.monotonic())  # whoever passes again until then is noticed
 
     askers = await asked_by_all(person.url(B, VISITS), credentials, log_out)
     for name, asker in askers.items():
@@ -171,17 +184,20 @@ async def test_without_the_store_nobody_passes_wrongly_and_with_it_everything_is
     person, _, credentials = await held_by(people)
     _, dead_sid, dead = await held_by(people, "citizen-2")
     await people.province("/sandbox/logout", "POST", sid=dead_sid)
+    good = set(credentials)
     credentials |= {f"dead {name}": fields for name, fields in dead.items()}
     back = 0.0
 
     async def lose(askers):
         nonlocal back
-        await asyncio.sleep(0.5)
+        await told_by_both(people, {name: asker for name, asker in askers.items() if name in good}, 200)
         await asyncio.to_thread(server.kill)
         await asyncio.sleep(2.5)
         await asyncio.to_thread(server.start)
         back = time.monotonic()
-        await asyncio.sleep(RECOVERY + 1.0)
+        while (now := time.monotonic()) - max(asker.last(503) for asker in askers.values()) < QUIET:
+            assert now - back < RECOVERY + QUIET
+            await asyncio.sleep(0.05)
 
     askers = await asked_by_all(person.url(B, VISITS), credentials, lose)
     for name, asker in askers.items():
@@ -198,10 +214,10 @@ async def test_a_session_of_one_worker_is_one_of_the_other(shared):
     people, _ = shared
     person, _, credentials = await held_by(people)
 
-    async def a_while(askers):
-        await asyncio.sleep(0.5)
+    async def both(askers):
+        await told_by_both(people, askers, 200)
 
-    askers = await asked_by_all(person.url(B, VISITS), {"session": credentials["session"]}, a_while)
+    askers = await asked_by_all(person.url(B, VISITS), {"session": credentials["session"]}, both)
     answers = askers["session"].since(0.0)
     assert set(answers.values()) == {200}
     assert await workers_of(people, answers) == {0, 1}
