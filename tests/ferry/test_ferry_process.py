@@ -205,7 +205,7 @@ async def test_a_gatekeeper_that_hangs_answers_504_in_time(crossing):
     began = time.monotonic()
     with pytest.raises(GatekeeperTimeout):
         await crossing.ask(declaration(timeout=0.5))
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 2.0
     crossing.process.send_signal(signal.SIGCONT)
     await until(lambda: crossing.outer.status()["late"] == 1)
     assert (await crossing.ask(request(timeout=10.0))).status == 200

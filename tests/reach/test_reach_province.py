@@ -153,7 +153,7 @@ async def test_down_with_jwts_the_known_keys_serve_up_to_their_hard_age_and_then
             passed, closed = outage.times(path, kind, PASSES), outage.times(path, kind, UNDECIDED)
             assert len(passed) + len(closed) == len(outage.told[path, kind])
             assert passed[-1] < closed[0], "once closed, closed"
-        assert HARD - 1.5 < outage.times(path, "new jwt", UNDECIDED)[0] < HARD + 0.5
+        assert HARD - 1.5 < outage.times(path, "new jwt", UNDECIDED)[0] < HARD + 1.0
     assert outage.others == {PASSES}, "own sessions and public items"
     assert outage.recovery < RECOVERY
 
@@ -165,7 +165,7 @@ async def test_down_with_opaque_tokens_only_what_was_judged_a_moment_ago_passes(
     for path in PATHS:
         passed, closed = outage.times(path, "known opaque", PASSES), outage.times(path, "known opaque", UNDECIDED)
         assert passed[-1] < closed[0]
-        assert closed[0] < REMEMBER + 0.5
+        assert closed[0] < REMEMBER + 1.0
 
 
 @each_verifier
@@ -186,7 +186,7 @@ async def test_slow_many_who_wait_for_one_token_ask_once_and_few_questions_are_u
     assert province.asked[place] - asked == 1
     assert await reach.together(reach.ask(path, **bearer(fresh())) for _ in range(40)) == [UNDECIDED] * 40
     assert province.asked[place] - asked <= 1 + CONCURRENCY
-    assert time.monotonic() - began < 2 * TIMEOUT + 1.0
+    assert time.monotonic() - began < 5.0, "in turn, eighty that wait for the timeout would take thirteen seconds"
     assert await recovered(reach) < RECOVERY
 
 
