@@ -8,7 +8,8 @@ BENCH ?=
 # The tests start some hundred Python processes; where this is set, each of them would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 # CI=1: a test that would be skipped fails instead.
-PYTEST := $(BIN)/python -m pytest $(if $(CI),--no-skip) $(if $(T),,--numprocesses 2 --no-loadscope-reorder)
+# Three processes on two cores, as tests on sockets wait a third of their time.
+PYTEST := $(BIN)/python -m pytest $(if $(CI),--no-skip) $(if $(T),,--numprocesses 3 --no-loadscope-reorder)
 
 .PHONY: help run test check bench clean
 .DEFAULT_GOAL := help

@@ -10,7 +10,7 @@ from hypothesis import settings
 from postgres_world import find_program, running_postgres
 from redis_world import running_redis
 from sandbox_world import Launched
-from sharing import SharingScheduling
+from sharing import SharingScheduling, turn
 
 from gateway.ledger import open_ledger
 
@@ -31,6 +31,12 @@ def pytest_addoption(parser):
 def pytest_xdist_make_scheduler(config, log):
     """Hand out the tests to several processes (`--numprocesses`)."""
     return SharingScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Sort what is handed out to several processes; one process alone keeps the order of the files."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: turn(item.nodeid))
 
 
 def pytest_runtest_setup(item):
