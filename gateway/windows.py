@@ -15,7 +15,7 @@ from gateway.errors import Overloaded
 _LOOKS = 4
 """Keys looked at for each new one. More than one, so what is over leaves faster than new ones come."""
 _GRAIN = 1e-6
-"""Requests. Who comes back exactly when told is not refused for a rounding error."""
+"""Requests, or seconds. Who comes back exactly when told is not refused for a rounding error."""
 
 
 class Window:
@@ -44,7 +44,7 @@ class Window:
 
     def advance(self, now: float) -> None:
         """Begin the next window when this one is over."""
-        over = now - self.start
+        over = now - self.start + _GRAIN
         if over < self.length:
             return
         self.before = self.count if over < 2 * self.length else 0

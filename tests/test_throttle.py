@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from limits import RateLimitItemPerMinute
 from limits.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
@@ -112,6 +112,7 @@ def test_who_comes_back_when_told_passes_and_a_little_before_does_not(passed):
     limit=st.integers(1, 50),
     steps=st.lists(st.just(0.0) | st.floats(0.0, 90.0), min_size=1, max_size=150),
 )
+@example(limit=1, steps=[0.6, 0.0])  # 1000.6 + 60 - 1000.6 is less than 60
 def test_a_burst_is_never_more_than_one_above_the_rate_and_waiting_always_helps(limit, steps):
     counted, rate = Counted(), f"{limit}/minute"
     admitted = []
