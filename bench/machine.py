@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import re
+import timeit
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.contestants.base import version_from
 from bench.world import Cores
 
+_TIMES = 20_000
 _CALM = 0.3
 """Load average for the last minute up to which a machine counts as idle."""
 
@@ -23,6 +25,7 @@ def facts() -> Mapping[str, str]:
         "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
+        "python's pace": f"{_pace() * 1e9:.0f} ns for a dictionary of three",
         "wrk": version_from(["wrk", "--version"]),
         "load average before": " ".join(f"{value:.2f}" for value in os.getloadavg()),
     }
@@ -36,6 +39,11 @@ def warnings(cores: Cores) -> Sequence[str]:
     if os.getloadavg()[0] > _CALM:
         found.append(f"Load average {os.getloadavg()[0]:.2f} before the start: something else is running here.")
     return found
+
+
+def _pace() -> float:
+    """Seconds that a small piece of Python takes: builds of one version differ by a third."""
+    return min(timeit.repeat("dict(a=1, b=[2], c=(3, 4))", number=_TIMES, repeat=5)) / _TIMES
 
 
 def _cpu_model() -> str:
