@@ -78,7 +78,11 @@ class InboundReader:
         self._scheme = scheme
         self._trust_unix = "unix" in trusted
         self._trusted = [network for network in trusted if not isinstance(network, str)]
-        self._limits = limits
+        self._most_bytes, self._most_fields, self._longest = (
+            limits.header_block,
+            limits.header_count,
+            limits.request_line,
+        )
         self._names: dict[bytes, bytes] = {}
         self._addresses: dict[bytes, str] = {}
         self._fingerprint = lru_cache(maxsize=_MOST_CERTIFICATES)(_fingerprint)
@@ -152,9 +156,9 @@ class InboundReader:
                     raise RequestMalformed(f"{name.decode()} appears twice")
                 value = fields[name] + b", " + value
             fields[name] = value
-        if size > self._limits.header_block:
+        if size > self._most_bytes:
             raise HeadersTooLarge(f"header block of {size} bytes")
-        if len(message.raw_headers) > self._limits.header_count:
+        if len(message.raw_headers) > self._most_fields:
             raise HeadersTooLarge(f"{len(message.raw_headers)} header fields")
         return fields
 
@@ -177,7 +181,7 @@ class InboundReader:
         return host.decode()
 
     def _read_target(self, target: str, host: bytes | None) -> tuple[str, str]:
-        if len(target) > self._limits.request_line:
+        if len(target) > self._longest:
             raise TargetTooLong(f"target of {len(target)} characters")
         if not target.startswith("/"):
             target = _origin_form(target, host)
