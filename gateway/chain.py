@@ -185,7 +185,7 @@ class VerifierChain:
         key = sha256((token + self._salt).encode("utf-8", "backslashreplace")).digest()
         known = self._memory.good(key)
         if known is not None and self._holds(known):
-            exchange.verdicts.append((known.verifier.name, "remembered"))
+            exchange.note(known.verifier.name, "remembered")
             principal = known.principal
         else:
             if known is not None:
@@ -314,7 +314,7 @@ class ReauthorizerChain:
                 raise InternalError(f"{reauthorizer.name}: {exc!r}") from exc
             if type(decision) is not Allow:
                 raise _objection(reauthorizer.name, decision, exchange)
-            exchange.verdicts.append((reauthorizer.name, "allow"))
+            exchange.note(reauthorizer.name, "allow")
             if decision.inject:
                 inject = _joined(inject, decision.inject, reauthorizer.name)
         return inject

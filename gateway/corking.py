@@ -1,4 +1,4 @@
-"""What is written during one turn of the event loop leaves at its end, all connections one after the other.
+"""What is written during one turn of the event loop leaves when the turn is over, one connection after the other.
 
 A write to a process that sleeps wakes it, which costs more than the write. Answering one request at a time wakes the
 client and the system for each of them; together they are woken once (docs/performance.md). edge/ and forward/ write so.
@@ -17,7 +17,7 @@ Write = Callable[[bytes], None]
 
 
 class Cork:
-    """What the connections of one event loop have to send, in the order in which they said so.
+    """What several connections of one event loop have to send, in the order in which they said so.
 
     Attributes:
         held: pieces, each with how it is written.
@@ -34,12 +34,12 @@ class Cork:
         for write, data in held:
             try:
                 write(data)
-            except RuntimeError:  # its connection has ended since; uvloop says so, and the others have theirs to send
+            except Exception:  # noqa: BLE001, S112 - its connection has ended since, and the others have theirs to send
                 continue
 
 
 class CorkedTransport(asyncio.Transport):
-    """A transport whose writes are held until the cork is drawn. Everything else reaches the real one at once.
+    """A transport whose writes are held until the cork is drawn. What else our connections use reaches the real one.
 
     Args:
         transport: the real one.
@@ -56,12 +56,16 @@ class CorkedTransport(asyncio.Transport):
         self._cork = cork
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send this, in order, at the end of the turn at the latest. Bytes only, as they must not change until then."""
+        """Send this, in order, when this turn of the loop is over at the latest.
+
+        Raises:
+            TypeError: it is not bytes; nothing is held of it.
+        """
         cork = self._cork
         held = cork.held
         if not held:
             asyncio.get_running_loop().call_soon(cork.draw)
-        held.append((self._write, cast("bytes", data)))
+        held.append((self._write, data if type(data) is bytes else bytes(memoryview(data))))
         if len(data) >= _LARGE or len(held) >= _MOST:
             cork.draw()
 

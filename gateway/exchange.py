@@ -1,4 +1,4 @@
-"""The running account of one request. pipeline.py is its one writer; records/access.py makes the record out of it."""
+"""The running account of one request. pipeline.py is its one writer; records/describing.py makes the record of it."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -74,7 +74,7 @@ class Exchange:
         self.started = self._ended = clock()
 
     def close(self) -> None:
-        """Book the time of the steps and of the whole."""
+        """Book the time of the steps and of the whole, once."""
         end = self._ended = self.clock()
         if self.relay is not None:
             self.relay, end = end - self.relay, self.relay

@@ -78,11 +78,9 @@ class InboundReader:
         self._scheme = scheme
         self._trust_unix = "unix" in trusted
         self._trusted = [network for network in trusted if not isinstance(network, str)]
-        self._most_bytes, self._most_fields, self._longest = (
-            limits.header_block,
-            limits.header_count,
-            limits.request_line,
-        )
+        self._header_block = limits.header_block
+        self._header_count = limits.header_count
+        self._request_line = limits.request_line
         self._names: dict[bytes, bytes] = {}
         self._addresses: dict[bytes, str] = {}
         self._fingerprint = lru_cache(maxsize=_MOST_CERTIFICATES)(_fingerprint)
@@ -156,9 +154,9 @@ class InboundReader:
                     raise RequestMalformed(f"{name.decode()} appears twice")
                 value = fields[name] + b", " + value
             fields[name] = value
-        if size > self._most_bytes:
+        if size > self._header_block:
             raise HeadersTooLarge(f"header block of {size} bytes")
-        if len(message.raw_headers) > self._most_fields:
+        if len(message.raw_headers) > self._header_count:
             raise HeadersTooLarge(f"{len(message.raw_headers)} header fields")
         return fields
 
@@ -181,7 +179,7 @@ class InboundReader:
         return host.decode()
 
     def _read_target(self, target: str, host: bytes | None) -> tuple[str, str]:
-        if len(target) > self._longest:
+        if len(target) > self._request_line:
             raise TargetTooLong(f"target of {len(target)} characters")
         if not target.startswith("/"):
             target = _origin_form(target, host)

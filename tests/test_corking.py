@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.corking import Cork, CorkedTransport
+from gateway.forward.tunnel import Tunnel
 
 
 class Wire(asyncio.Transport):
@@ -73,6 +74,27 @@ async def test_a_large_piece_is_not_held_and_takes_what_was_written_before_along
     assert journal == [("a", b"head"), ("a", b"x" * 16384)]
 
 
+@pytest.mark.parametrize("odd", ["text", 5, None])
+async def test_what_is_not_bytes_raises_where_it_is_written_and_costs_nobody_anything(odd):
+    journal, cork = [], Cork()
+    transports = [CorkedTransport(Wire(journal, name), cork) for name in "abc"]
+    transports[0].write(b"1")
+    with pytest.raises(TypeError):
+        transports[1].write(odd)
+    transports[2].write(b"3")
+    await asyncio.sleep(0)
+    assert journal == [("a", b"1"), ("c", b"3")]
+
+
+async def test_what_its_owner_changes_after_writing_has_left_as_it_was():
+    journal, piece = [], bytearray(b"1")
+    transport = CorkedTransport(Wire(journal), Cork())
+    transport.write(piece)
+    piece[:] = b"2"
+    await asyncio.sleep(0)
+    assert journal == [("a", b"1")]
+
+
 async def test_a_connection_that_is_gone_takes_nothing_from_the_others():
     journal, cork, lost = [], Cork(), Wire([])
     transports = [CorkedTransport(wire, cork) for wire in (lost, Wire(journal))]
@@ -98,3 +120,11 @@ def test_every_byte_leaves_once_and_in_order_and_little_is_held(sizes):
         assert b"".join(data for _, data in journal) == written
 
     asyncio.run(play())
+
+
+async def test_a_tunnel_sends_what_is_held_before_it_ends_with_the_system():
+    journal = []
+    tunnel = Tunnel(CorkedTransport(Wire(journal), Cork()), b"", lambda: None)
+    await tunnel.write(b"the last frame")
+    tunnel.eof_received()
+    assert journal == [("a", b"the last frame"), ("a", "close")]

@@ -204,8 +204,9 @@ class Connection(AnswerReader, asyncio.Protocol):
                 self._advance()
 
     def eof_received(self) -> None:
-        """The system sends no more; connection_lost follows."""
+        """The system sends no more; the loop closes the connection, whatever is still held."""
         self._eof = True
+        self._cork.draw()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Settle what is open: the end of the connection ends a body that has no other end (RFC 9112 §6.3)."""

@@ -59,6 +59,10 @@ class Tunnel(asyncio.Protocol):
             self._transport.pause_reading()
         self._wake()
 
+    def eof_received(self) -> None:
+        """The system sends no more: end it when what was written before has left."""
+        self._transport.close()
+
     def pause_writing(self) -> None:
         """The system does not keep up."""
         self._writable.clear()

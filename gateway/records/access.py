@@ -90,8 +90,10 @@ class AccessLog:
     def _record(self) -> None:
         waiting, self._waiting = self._waiting, []
         if waiting:
-            self._log.requests(waiting)
-            self._count(waiting)
+            try:
+                self._log.requests(waiting)
+            finally:
+                self._count(waiting)
 
 
 class _Batch:

@@ -86,7 +86,7 @@ class Describe:
             "http.response.body.size": exchange.sent,
             "ms.total": int(exchange.total * 1e6) / 1e3,
         }
-        parts = [self._of_policy(exchange.generation, exchange.revision), _of_end(exchange)]
+        parts = [self._of_policy(exchange.generation, exchange.revision)]
         try:
             self._complete(fields, parts, exchange)
         except Exception as exc:  # noqa: BLE001 - a record is not lost to what a plugin put into it
@@ -94,6 +94,7 @@ class Describe:
         return fields, parts
 
     def _complete(self, fields: dict[str, Any], parts: list[bytes], exchange: Exchange) -> None:
+        parts.append(_of_end(exchange))
         _add_times(fields, exchange)
         if exchange.reason:
             fields["reason"] = _line_of(exchange.reason, _LIMITS["reason"])
@@ -104,7 +105,7 @@ class Describe:
                 self._of_operation(exchange.generation, exchange.template, item.code, item.category, item.system)
             )
         if (credential := exchange.credential) is not None:
-            parts.append(_of_channel(credential.channel, credential.client))
+            parts.append(_of_channel(credential.channel, credential.client and credential.client[:512]))
         if exchange.verdicts:
             parts.append(_of_verdicts(tuple(exchange.verdicts)))
         if (principal := exchange.principal) is not None:

@@ -1,6 +1,6 @@
 """Takes personal data and secrets out of text before it is recorded, by pattern and by name; and keyed pseudonyms.
 
-Pure functions. access.py and application.py are the callers; docs/records.md states the rules (GB/T 35273-2020 §7.2,
+Pure functions. describing.py and application.py call them; docs/records.md states the rules (GB/T 35273-2020 §7.2,
 DB34/T 4631.2-2023).
 """
 

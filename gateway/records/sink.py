@@ -191,7 +191,7 @@ class _Output:
             at = end
 
     def _write(self, piece: bytes) -> int:
-        if self._regular:
+        if self._regular and time.monotonic() < self.give_up_at:
             return os.write(self._descriptor, piece)
         ready = select.poll()
         ready.register(self._descriptor, select.POLLOUT)
