@@ -4,7 +4,7 @@ import hmac
 from base64 import b64decode, b64encode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -358,8 +358,9 @@ async def test_a_mutated_field_never_passes_and_never_breaks_anything(name, cut,
     asked = signed("ed25519")
     right = asked.fields[name.encode()].decode()
     wrong = right[:cut] + more + right[cut + len(more) :]
+    assume(wrong == wrong.strip(" \t"))  # the parser takes spaces around a value off before anybody reads it
     said = await outcome(channel.identify(changed(asked, {name: wrong})))
-    if wrong.strip(" \t") == right:
+    if wrong == right:
         assert said == Credential("part", None, "ed25519")
     else:
         assert isinstance(said, GatewayError)
