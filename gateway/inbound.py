@@ -111,9 +111,8 @@ class InboundReader:
         method = message.method
         if method not in METHODS:
             raise MethodNotAllowed(f"method {method[:32]!r}", allow=METHODS, close=True)
-        version = message.version
-        modern = version is HttpVersion11 or version == HttpVersion11
-        if not modern and version != HttpVersion10:
+        modern = message.version == HttpVersion11
+        if not modern and message.version != HttpVersion10:
             raise RequestMalformed("version is neither HTTP/1.0 nor HTTP/1.1")
         fields = self._read_fields(message)
         _check_framing(fields, modern)

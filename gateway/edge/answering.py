@@ -220,7 +220,7 @@ class Answering(RequestHandler):
 
 def is_modern(message: RawRequestMessage) -> bool:
     """Tell whether it speaks HTTP/1.1; anything else is older, or refused."""
-    return message.version is HttpVersion11 or message.version == HttpVersion11
+    return message.version == HttpVersion11
 
 
 def refused_by_parser(error: Exception, request_line: int) -> GatewayError:

@@ -46,7 +46,6 @@ class EdgeServer(web.Server):
         log: the application log.
 
     Attributes:
-        keeps_connections: False while draining or nearly full: then every answer ends its connection.
         now: coarse monotonic seconds; good enough for deadlines of seconds, and free.
         most_connections: open at once; fewer than configured when descriptors do not suffice.
         refused_connections: how many were closed at once because their client had too many.
@@ -70,7 +69,6 @@ class EdgeServer(web.Server):
         self.limits = limits
         self.clock = clock
         self.now = loop.time()
-        self.keeps_connections = True
         self.most_connections = limits.connections
         self.refused_connections = 0
         self.budget = Budget(limits.buffered)
@@ -97,11 +95,16 @@ class EdgeServer(web.Server):
 
     def new_id(self) -> str:
         """A request id: 32 hex digits, also a W3C trace id."""
-        return self._random.randbytes(16).hex()
+        return f"{self._random.getrandbits(128) or 1:032x}"
 
     def date(self) -> Field:
         """The Date field for now."""
         return self._date.at(self.clock())
+
+    @property
+    def keeps_connections(self) -> bool:
+        """False while draining or nearly full: then every answer ends its connection."""
+        return not self._draining and len(self._connections) < self.most_connections * _FULL
 
     # ── connections ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,7 +147,8 @@ class EdgeServer(web.Server):
         super().connection_made(handler, transport)
         client = client_key(cast("EdgeConnection", handler).peer)
         self._clients[client] = self._clients.get(client, 0) + 1
-        self._look_for_room()
+        if len(self._connections) >= self.most_connections:
+            self._room.clear()
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """Forget it, and accept again."""
@@ -154,16 +158,8 @@ class EdgeServer(web.Server):
         self._clients[client] -= 1
         if not self._clients[client]:
             del self._clients[client]
-        self._look_for_room()
-
-    def _look_for_room(self) -> None:
-        """Accept while there is any; keep connections while there is plenty."""
-        count, most = len(self._connections), self.most_connections
-        self.keeps_connections = not self._draining and count < most * _FULL
-        if count < most:
+        if len(self._connections) < self.most_connections:
             self._room.set()
-        else:
-            self._room.clear()
 
     def edge_connections(self) -> list[EdgeConnection]:
         """Every open connection."""
@@ -180,7 +176,7 @@ class EdgeServer(web.Server):
 
     async def drain(self, seconds: float) -> None:
         """Accept nothing more, let requests in flight finish for so long, then answer the rest with 503."""
-        self._draining, self.keeps_connections = True, False
+        self._draining = True
         for task in self._accepting:
             task.cancel()
         for connection in self.edge_connections():

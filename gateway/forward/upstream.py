@@ -158,8 +158,7 @@ class Upstream:
         """Tell whether the retry rule lets this request be sent twice; each of them pays a tenth into the budget."""
         if request.method not in self._repeatable or request.body.length != 0:
             return False
-        if self._budget < _BUDGET_MOST:
-            self._budget += _BUDGET_SHARE
+        self._budget = min(self._budget + _BUDGET_SHARE, _BUDGET_MOST)
         return True
 
     def spend(self) -> bool:
@@ -176,7 +175,7 @@ class Upstream:
         Raises:
             UpstreamUnavailable: there is none.
         """
-        for target in self._targets if len(self._targets) == 1 else self._ranked():
+        for target in self._ranked():
             if target not in tried and target.healthy and target.breaker.admits():
                 return target
         pause = min(target.breaker.retry_after for target in self._targets)
@@ -184,6 +183,8 @@ class Upstream:
 
     def _ranked(self) -> list[Target]:
         targets = self._targets
+        if len(targets) == 1:
+            return targets
         self._turn = (self._turn + 1) % len(targets)
         return sorted(targets[self._turn :] + targets[: self._turn], key=_load)
 

@@ -33,9 +33,8 @@ def read_bearer(inbound: Inbound) -> str | None:
     if value is None:
         return None
     scheme, _, token = value.partition(b" ")
-    if token.startswith(b" "):
-        token = token.lstrip(b" ")
-    if (scheme != b"Bearer" and scheme.lower() != b"bearer") or not _is_b64token(token):
+    token = token.lstrip(b" ")
+    if scheme.lower() != b"bearer" or not _is_b64token(token):
         raise CredentialRejected("Authorization is not one bearer token")
     if len(token) > LONGEST_TOKEN:
         raise CredentialRejected(f"bearer token of {len(token)} characters")
@@ -44,8 +43,8 @@ def read_bearer(inbound: Inbound) -> str | None:
 
 def _is_b64token(token: bytes) -> bool:
     """Characters, at least one, and any number of `=` behind them. A regular expression takes three times as long."""
-    other = token.translate(None, _CHARACTERS)
-    return len(other) < len(token) and (not other or token.rstrip(b"=").translate(None, _CHARACTERS) == b"")
+    bare = token.rstrip(b"=")
+    return bool(bare) and not bare.translate(None, _CHARACTERS)
 
 
 def cookie_values(line: bytes, name: bytes) -> list[bytes]:
