@@ -235,10 +235,10 @@ async def records(visitor: Visitor) -> str:
 def _read_records(visitor: Visitor) -> dict[str, list[dict[str, object]]]:
     """All access records so far, by request id; a line that is still being written is left for the next time."""
     found: dict[str, list[dict[str, object]]] = {}
-    for line in visitor.places.access_records.read_text(encoding="utf-8").splitlines():
-        if line.endswith("}"):
-            record = json.loads(line)
-            found.setdefault(record["trace.id"], []).append(record)
+    whole = visitor.places.access_records.read_bytes().rpartition(b"\n")[0]
+    for line in filter(None, whole.splitlines()):
+        record = json.loads(line)
+        found.setdefault(record["trace.id"], []).append(record)
     return found
 
 

@@ -20,6 +20,8 @@ _ATOMIC = select.PIPE_BUF
 """So many bytes go into a pipe in one piece (POSIX write): lines of several workers do not mix."""
 _LOOK_UP = 0.1
 """Seconds between two looks at the closing deadline while a reader takes nothing."""
+_STANDS_STILL = 0.02
+"""Seconds without growth after which half a line at the end of a file is one that nobody is writing."""
 _WARN_EVERY = 60.0
 """Seconds between two lines on stderr while a file takes nothing: the file itself cannot tell of its losses."""
 
@@ -229,7 +231,7 @@ class _File(_Output):
         found = os.fstat(self._descriptor)
         self._identity = (found.st_dev, found.st_ino)
         self._regular = stat.S_ISREG(found.st_mode)
-        self._torn = self._regular and found.st_size > 0 and not _ends_whole(self._path, found.st_size)
+        self._torn = self._regular and found.st_size > 0 and _is_torn(self._path)
 
 
 def _open(target: str) -> _Output:
@@ -245,11 +247,21 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _ends_whole(path: str, size: int) -> bool:
-    """Tell whether the last line is whole; a killed process may have left half of one."""
+def _is_torn(path: str) -> bool:
+    """Tell whether half a line is left at the end; a killed process may have left one.
+
+    While another worker writes, the file's size is seen to grow page by page (Linux does not hold it back until the
+    write is done): what still grows is no half line that somebody left.
+    """
+    seen = -1
     try:
-        with open(path, "rb") as file:
-            file.seek(size - 1)
-            return file.read(1) == b"\n"
-    except OSError:  # may be written but not read: an empty line too many does no harm
-        return False
+        with open(path, "rb", buffering=0) as file:
+            while (size := file.seek(0, os.SEEK_END)) != seen:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) == b"\n":
+                    return False
+                seen = size
+                time.sleep(_STANDS_STILL)
+    except OSError:  # may be written but not read, or was emptied: an empty line too many does no harm
+        pass
+    return True

@@ -15,6 +15,7 @@ import jwt
 import pytest
 from aiohttp import web
 from ferry_world import KEY, declaration, outer_settings, request, signer, until
+from record_files import records_in
 
 from gateway.errors import ContentBlocked, GatekeeperBusy, GatekeeperTimeout, UpstreamUnavailable
 from gateway.ferry.carriers import SocketCarrier
@@ -96,7 +97,7 @@ class Crossing:
             return reply
 
     def records(self) -> list[dict]:
-        return [json.loads(line) for line in (self.folder / "ferry.log").read_text().splitlines()]
+        return records_in(self.folder / "ferry.log")
 
 
 @pytest.fixture
@@ -215,7 +216,7 @@ async def test_what_the_unit_itself_says_is_apart_from_the_records_and_json_too(
     """Nothing of it is on standard output, where `records: stdout` would stand."""
     await crossing.ask(request(timeout=10.0))
     assert await crossing.end() == 0
-    said = [json.loads(line) for line in (crossing.folder / "application.log").read_text().splitlines()]
+    said = records_in(crossing.folder / "application.log")
     assert said[0]["event"] == "the gatekeeper's inner unit listens"
     assert {line["part"] for line in said} == {"gatekeeper"}
     assert len(crossing.records()) == 1

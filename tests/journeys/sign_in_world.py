@@ -1,9 +1,9 @@
 """People who sign in: what the journeys through two departments share."""
 
 import asyncio
-import json
 import time
 
+from record_files import records_in
 from yarl import URL
 
 from sandbox.browsing import Browser
@@ -46,10 +46,10 @@ class People:
         async with self._session.get(self.places.url(edge) + "/no-such-item") as answer:
             marked = answer.headers["X-Request-Id"]
         async with asyncio.timeout(5):
-            while marked not in (text := path.read_text() if path.exists() else ""):  # noqa: ASYNC110 - a file tells nobody
+            while marked not in {one.get("trace.id") for one in records_in(path)}:  # noqa: ASYNC110 - a file tells nobody
                 await asyncio.sleep(0.01)
-        found = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-        return [one for one in found if one["trace.id"] != marked]
+        found = records_in(path)
+        return [one for one in found if one.get("trace.id") != marked]
 
     async def routes_since(self, edge, count):
         """Routes of the records after so many, those of `records` itself left out."""

@@ -1,8 +1,8 @@
 """What must never leave its place: addresses of business systems, secrets, and the count of what was carried."""
 
 import asyncio
-import json
 
+from record_files import records_in
 from sandbox_world import connected_ports, settled
 
 from sandbox.places import BUSINESS
@@ -82,9 +82,8 @@ async def records_of(visitor):
         while not set(visitor.request_ids) <= found.keys():
             await asyncio.sleep(0.05)
             found = {}
-            for line in visitor.places.access_records.read_text().splitlines():
-                if line.endswith("}"):
-                    found.setdefault(json.loads(line)["trace.id"], []).append(json.loads(line))
+            for record in records_in(visitor.places.access_records):
+                found.setdefault(record["trace.id"], []).append(record)
     return {request_id: found[request_id] for request_id in visitor.request_ids}
 
 

@@ -163,6 +163,29 @@ def test_half_a_line_of_a_killed_process_is_ended_first(tmp_path, make_sink):
     assert path.read_bytes() == b'{"n":1}\n{"n"\n' + LINE
 
 
+def test_a_line_that_another_process_is_writing_is_not_taken_for_half_a_line(tmp_path, make_sink):
+    """Linux shows a file that grows page by page; a sink that opens it meanwhile must not think it torn."""
+    path = tmp_path / "log"
+    path.touch()
+    script = """
+import os, sys, time
+file = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND)
+for _ in range(150):
+    os.write(file, (b'"' + b'x' * 997 + b'"\\n') * 256)
+    time.sleep(0.001)
+"""
+    with subprocess.Popen([sys.executable, "-c", script, path]) as other:
+        opened = 0
+        while other.poll() is None:
+            sink = make_sink(path)
+            sink.write(LINE, 1)
+            sink.close(5.0)
+            opened += 1
+    lines = path.read_bytes().splitlines()
+    assert lines.count(LINE.strip()) == opened
+    assert lines.count(b"") <= opened // 50, "an empty line is put where a machine that stalls left half of one"
+
+
 @pytest.mark.parametrize("away", [lambda path: path.rename(path.with_suffix(".1")), lambda path: path.unlink()])
 def test_a_file_that_is_moved_or_removed_is_made_anew(tmp_path, make_sink, away):
     path = tmp_path / "log"
