@@ -5,6 +5,7 @@ import tempfile
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
 import pytest
@@ -51,11 +52,20 @@ async def shared(tmp_path_factory):
         yield both
 
 
+class Told(NamedTuple):
+    """One answer: when its request was sent and when it was there (monotonic), its status, the request's id."""
+
+    sent: float
+    answered: float
+    status: int
+    id: str
+
+
 class Asking:
     """Asks one department again and again on new connections, so that either worker gets it, and notes the answers.
 
     Attributes:
-        answers: when each request was sent (monotonic), its status and its id.
+        answers: see Told.
     """
 
     def __init__(self, url, headers):
@@ -74,22 +84,26 @@ class Asking:
     async def _ask(self, session):
         sent = time.monotonic()
         async with session.get(self._url, headers=self._headers) as answer:
-            self.answers.append((sent, answer.status, answer.headers["X-Request-Id"]))
+            self.answers.append(Told(sent, time.monotonic(), answer.status, answer.headers["X-Request-Id"]))
 
     def stop(self):
         self._running = False
 
     def last(self, status):
         """When the last request with this answer was sent."""
-        return max((sent for sent, found, _ in self.answers if found == status), default=0.0)
+        return max((one.sent for one in self.answers if one.status == status), default=0.0)
 
     def ids(self, wanted):
         """Request ids of those with this answer."""
-        return {id_ for _, status, id_ in self.answers if status == wanted}
+        return {one.id for one in self.answers if one.status == wanted}
+
+    def until(self, moment):
+        """Request ids and statuses of what was answered before a moment; what was under way then may be told either."""
+        return {one.id: one.status for one in self.answers if one.answered < moment}
 
     def since(self, moment):
         """Request ids and statuses of what was sent after a moment."""
-        return {id_: status for sent, status, id_ in self.answers if sent > moment}
+        return {one.id: one.status for one in self.answers if one.sent > moment}
 
 
 async def asked_by_all(url, credentials, during):
@@ -169,8 +183,8 @@ async def test_a_logout_reaches_every_worker_within_a_second(shared, how):
 
     askers = await asked_by_all(person.url(B, VISITS), credentials, log_out)
     for name, asker in askers.items():
-        before = {id_ for sent, status, id_ in asker.answers if sent < ended}
-        assert {status for sent, status, _ in asker.answers if sent < ended} == {200}, name
+        before = asker.until(ended)
+        assert set(before.values()) == {200}, name
         assert await workers_of(people, before) == {0, 1}
         after = asker.since(asker.last(200))
         assert set(after.values()) == {401}, name
@@ -201,7 +215,7 @@ async def test_without_the_store_nobody_passes_wrongly_and_with_it_everything_is
 
     askers = await asked_by_all(person.url(B, VISITS), credentials, lose)
     for name, asker in askers.items():
-        statuses = {status for _, status, _ in asker.answers}
+        statuses = {one.status for one in asker.answers}
         if name.startswith("dead"):
             assert statuses <= {401, 503}, name
         else:
