@@ -1,7 +1,6 @@
 """Limits and deadlines, with small numbers: slow clients, many of them, much from them."""
 
 import asyncio
-import time
 
 import pytest
 from edge_world import chunked, request
@@ -241,9 +240,7 @@ async def test_beyond_the_requests_in_flight_the_answer_is_503_at_once(make_edge
     edge.system.gate = asyncio.Event()
     wires = [await (await edge.wire()).send(request()) for _ in range(2)]
     await edge.system.until(2)
-    began = time.monotonic()
-    answer = await edge.ask(request())
-    assert time.monotonic() - began < 1.0
+    answer = await edge.ask(request())  # while the others still wait
     assert (answer.status, answer.problem["code"], answer.value("retry-after")) == (503, "overloaded", "1")
     edge.system.gate.set()
     for wire in wires:

@@ -80,10 +80,10 @@ def test_other_json_is_blocked(body, why):
 @pytest.mark.parametrize("body", [b'"' + b'\\"' * 500_000, b'"' * 1_000_001, b"[" * 1_000_000, b'{"a":' * 200_000])
 def test_hostile_json_is_judged_in_linear_time(body):
     """A million bytes; a quadratic check would take hours."""
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Blocked):
         check_json(body)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
