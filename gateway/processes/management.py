@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp import web
 
+from gateway.errors import BodyTooLarge
 from gateway.processes.reloading import Reload
 
 LOOPBACK_HOST = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
@@ -115,7 +116,7 @@ class ManagementServer(web.Server):
         try:
             return await answer(request)
         except web.HTTPRequestEntityTooLarge:
-            return _plain_problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return _problem(BodyTooLarge.status, BodyTooLarge.code, f"More than {LARGEST_BODY} bytes")
 
 
 class _Connection(web.RequestHandler):

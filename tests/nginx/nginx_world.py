@@ -195,7 +195,7 @@ class Recorder:
             yield self
         finally:
             server.close()
-            path.unlink()
+            path.unlink(missing_ok=True)  # Python 3.13 removes it by itself
 
     async def _take(self, reader, writer):
         self._writers.add(writer)

@@ -109,7 +109,7 @@ async def test_a_revocation_that_names_a_key_twice_is_refused(gateway):
     status, body = await gateway.manage("/revocations", "POST", data='{"jti": "a", "jti": "b"}')
     assert (status, body["code"]) == (400, "revocation-malformed")
     status, body = await gateway.manage("/revocations", "POST", data="x" * (65 << 10))
-    assert (status, body["code"]) == (413, "request-entity-too-large")
+    assert (status, body["code"]) == (413, "body-too-large")
 
 
 async def test_bytes_that_are_no_request_are_neither_repeated_nor_logged(gateway):

@@ -160,9 +160,12 @@ class Reach:
                 break
         assert answer.status == 303, answer.body
         session = answer.cookie("__Host-sid")
-        state = (await self.ask("/sso/session", cookie=f"__Host-sid={session}")).data
+        for _ in range(3):
+            state = await self.ask("/sso/session", cookie=f"__Host-sid={session}")
+            if state.told != CLOSED:
+                break
         _, subject, sid = self.province.logins[code]
-        return Person(subject, sid, code, session, state["csrf_token"])
+        return Person(subject, sid, code, session, state.data["csrf_token"])
 
     async def own_token(self, person):
         """A token of this department for the person's session."""

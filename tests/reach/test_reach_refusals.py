@@ -149,10 +149,17 @@ async def test_a_credential_without_its_form_is_refused(alone, path, fields, exp
 async def test_other_issuers_and_withdrawn_tokens_have_codes_of_their_own(alone, path):
     province = alone.province
     await is_refused(alone, UNKNOWN_ISSUER, path, **bearer(province.token(iss="https://id.other.example")))
-    deep = with_payload(province, claims_of(province)[:-1] + ', "x": ' + "[" * 2000 + "]" * 2000 + "}")
-    await is_refused(alone, UNKNOWN_ISSUER, path, **bearer(deep))
     assert (await alone.edge.manage("/revocations", "POST", json={"jti": "jti-withdrawn"}))[0] == 200
     await is_refused(alone, REVOKED, path, **bearer(province.token(jti="jti-withdrawn")))
+
+
+@each_path
+async def test_a_token_deeper_than_json_is_read_is_refused(alone, path):
+    """How deep that is differs between versions of Python: whose token it is may be told, or not."""
+    province = alone.province
+    deep = with_payload(province, claims_of(province)[:-1] + ', "x": ' + "[" * 2000 + "]" * 2000 + "}")
+    assert await alone.told(path, **bearer(deep)) in {UNKNOWN_ISSUER, REJECTED}
+    assert await alone.told(path, **bearer(province.token())) == PASSES
 
 
 # ── sessions and tokens of our own ────────────────────────────────────────────────────────────────────────────────
