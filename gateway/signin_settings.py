@@ -24,7 +24,7 @@ class RedisSettings(Settings):
     """The store that all workers and instances share."""
 
     url: SecretStr = Field(
-        description="`redis://`, `rediss://` (TLS) or `unix://`, by reference where it has a password"
+        description="`redis://`, `rediss://` (TLS) or `unix://`, by reference, for it may have a password"
     )
     sentinels: tuple[str, ...] = Field(
         (), description="host:port of Sentinels; then `url` says user, password and database"

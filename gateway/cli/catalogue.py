@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from gateway.cli.output import as_text_or_json, config_path, print_json, print_table
+from gateway.configuration.differences import read_as_written
 from gateway.configuration.loading import load, policy_from
 from gateway.configuration.parts import KINDS, PartUnusableError, available_parts, import_part
 from gateway.configuration.problems import did_you_mean
@@ -109,7 +110,10 @@ def plugins() -> None:
 @plugins.command("list")
 @as_text_or_json
 def list_plugins(form: str) -> None:
-    """List the parts that `use:` can name here: those that ship, and installed entry points. 列出插件."""
+    """List the parts that `use:` can name here. 列出插件.
+
+    These are the parts that ship, and installed entry points.
+    """
     found = [
         {"use": use, "kind": _kind(use), "what": (import_part(use).__doc__ or "").partition("\n")[0]}
         for use in available_parts()
@@ -129,9 +133,12 @@ def _kind(use: str) -> str:
 @click.argument("name")
 @click.pass_context
 def plugin_schema(ctx: click.Context, name: str) -> None:
-    """Print the JSON Schema of a part's `config`: by its `use`, or by its name in policy.yaml. 导出插件配置模式."""
+    """Print the JSON Schema of a part's `config`. 导出插件配置模式.
+
+    NAME is the part's `use`, or its name in policy.yaml. No secret is needed.
+    """
     if ":" not in name:
-        policy = _read_policy(ctx)
-        parts = {part.name: part.use for part in (*policy.channels, *policy.verifiers, *policy.reauthorizers)}
-        name = parts.get(name, name)
+        path = config_path(ctx)
+        policy = read_as_written(path, path.parent)
+        name = next((str(policy[kind][name].get("use")) for kind in KINDS if name in policy[kind]), name)
     print_json(schema_of(_part(name).Config))

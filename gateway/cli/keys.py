@@ -23,9 +23,10 @@ def keys() -> None:
 @as_text_or_json
 @click.pass_context
 def show(ctx: click.Context, issuers: bool, address: str | None, form: str) -> None:
-    """Print the public key set that business systems verify identities with; give it to them. 导出公钥集.
+    """Print our public key set. 导出公钥集.
 
-    With --issuers: the verifiers' keys by `kid`, with algorithm and age, as the workers hold them.
+    Business systems verify identities with it: give it to them. With --issuers: the verifiers' keys by `kid`, with
+    algorithm and age, as the workers hold them.
     """
     if not issuers:
         print_json(_published(ctx))
@@ -64,9 +65,10 @@ def _row(one: dict[str, Any]) -> tuple[object, ...]:
 @as_text_or_json
 @click.pass_context
 def refresh(ctx: click.Context, verifier: str | None, address: str | None, form: str) -> None:
-    """Have a running gateway fetch the keys of all issuers, or of VERIFIER's, now. 立即更新公钥.
+    """Have a running gateway fetch issuers' keys now. 立即更新公钥.
 
-    Exit code 1 when one could not be fetched, or was fetched like this less than `min_refetch` ago.
+    Those of all issuers, or of VERIFIER's. Exit code 1 when one could not be fetched, or was fetched like this less
+    than `min_refetch` ago.
     """
     asked = {} if verifier is None else {"verifier": verifier}
     code, answer = ask(management_address(ctx, address), "POST", "/keys/refresh", asked)

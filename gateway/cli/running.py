@@ -32,15 +32,22 @@ def serve(ctx: click.Context) -> None:
 
 @click.command()
 @click.argument("file", required=False)
+@click.option("--check", is_flag=True, help="Say everything that is wrong with FILE, and start nothing.")
 @click.pass_context
-def gatekeeper(ctx: click.Context, file: str | None) -> None:
+def gatekeeper(ctx: click.Context, file: str | None, *, check: bool) -> None:
     """Run the inner unit with its own configuration FILE, also written --config FILE. 启动网闸内端机."""
-    from gateway.ferry.inner_process import main_gatekeeper  # noqa: PLC0415
-
     named: str | None = file or ctx.find_root().obj
     if named is None:
         raise click.UsageError("name the inner unit's file: tongguan gatekeeper gatekeeper.yaml")
-    sys.exit(main_gatekeeper(Path(named)))
+    if check:
+        from gateway.ferry.inner_settings import load_gatekeeper  # noqa: PLC0415
+
+        load_gatekeeper(Path(named))
+        click.secho(f"{named}: good", fg="green")
+    else:
+        from gateway.ferry.inner_process import main_gatekeeper  # noqa: PLC0415
+
+        sys.exit(main_gatekeeper(Path(named)))
 
 
 @click.command()

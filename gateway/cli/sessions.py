@@ -24,9 +24,10 @@ def sessions() -> None:
 @as_text_or_json
 @click.pass_context
 def list_command(ctx: click.Context, subject: str | None, reveal: bool, address: str | None, form: str) -> None:
-    """List open sessions by handle, the latest uses first; a thousand at most. 查看会话.
+    """List open sessions by handle. 查看会话.
 
-    The handle is the session's public name. What opens a session, its id, is nowhere to be seen.
+    The latest uses come first, a thousand at most. The handle is the session's public name. What opens a session, its
+    id, is nowhere to be seen.
     """
     asked = ({} if subject is None else {"subject": subject}) | ({"reveal": "yes"} if reveal else {})
     answer = _ask(ctx, address, "/sessions/list", asked)
@@ -55,9 +56,9 @@ def revoke(
     issuer: str | None,
     address: str | None,
 ) -> None:
-    """End the session HANDLE, or those of a person, on every worker at once. 注销会话.
+    """End the session HANDLE, or those of a person. 注销会话.
 
-    Exit code 1 when there was none.
+    Every worker knows at once. Exit code 1 when there was none.
     """
     given = {"handle": handle, "sub": subject, "sid": sid, "iss": issuer}
     asked = {key: value for key, value in given.items() if value is not None}

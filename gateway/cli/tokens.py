@@ -39,10 +39,11 @@ def token() -> None:
 def inspect_command(
     ctx: click.Context, token: str, keys: Path | None, online: bool, personal: bool, no_config: bool, form: str
 ) -> None:
-    """Look into a token: its form, header, claims, times, and who would judge it. 解析令牌.
+    """Look into a token, and say who would judge it. 解析令牌.
 
-    Without TOKEN, or with -, it is read from standard input, which keeps it out of the shell's history. The signature
-    is never printed. Exit code 0 when nothing speaks against it, 1 when something does, 2 for a broken configuration.
+    Shown are its form, header, claims and times. Without TOKEN, or with -, it is read from standard input, which keeps
+    it out of the shell's history. The signature is never printed. Exit code 0 when nothing speaks against it, 1 when
+    something does, 2 for a broken configuration.
     """
     if online and no_config:
         raise click.UsageError("--online asks the configured verifiers; --no-config has none")

@@ -48,7 +48,7 @@ def compare(old: Path, new: Path) -> list[Difference]:
     Raises:
         ConfigurationError: one of them cannot be read.
     """
-    before, after = _read(old), _read(new)
+    before, after = (read_as_written(path, Path()) for path in (old, new))
     differences = [
         one
         for file in ("gateway.yaml", "policy.yaml")
@@ -59,17 +59,25 @@ def compare(old: Path, new: Path) -> list[Difference]:
     return differences
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Top-level keys by file, and the named lists by their key; references stay as they are written."""
+def read_as_written(path: Path, base: Path) -> dict[str, Any]:
+    """Top-level keys by file, and the named lists by their key; references stay as they are written.
+
+    Args:
+        path: gateway.yaml, policy.yaml, or the folder of gateway.yaml.
+        base: folder that messages name files from.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is no YAML.
+    """
     path = path / "gateway.yaml" if path.is_dir() else path
     problems = Problems()
-    files = Files(path.parent, problems, resolve=False)
+    files = Files(base, problems, resolve=False)
     first = files.mapping(path)
     static = first.data if first is not None and "channels" not in first.data else None
     named = path if static is None else path.parent / str(reach(static, ("policy",)) or "policy.yaml")
     policy = files.policy(named)
     if problems or policy is None:
-        raise ConfigurationError([f"{path}: {line}" for line in problems.lines()])
+        raise ConfigurationError(problems.lines())
     read = {"policy.yaml": {key: value for key, value in policy.data.items() if key not in _NOT_COMPARED}}
     read |= {key: _by_name(policy.data, key) for key in _LISTS}
     return read if static is None else read | {"gateway.yaml": static}

@@ -61,8 +61,7 @@ def load(path: Path) -> Loaded:
     with at_rest():
         files = Files(path.parent, problems)
         source = files.mapping(path)
-        if source and source.data.keys() >= _POLICY_ONLY:
-            raise ConfigurationError([f"{path}: this looks like policy.yaml; check its gateway.yaml"])
+        _expect_gateway_yaml(path, source, problems)
         static = _read_static(source, problems)
         policy = files.policy(path.parent / _policy_name(source))
         catalogue = None if policy is None else _read_policy(policy, static, problems)
@@ -85,7 +84,19 @@ def load(path: Path) -> Loaded:
         )
 
 
-_POLICY_ONLY = {"channels", "systems"}
+def _expect_gateway_yaml(path: Path, source: Source | None, problems: Problems) -> None:
+    """What is no gateway.yaml at all is told in one line, without what would be missing in it or beside it."""
+    if source is None and not path.is_file():
+        raise ConfigurationError(problems.lines())
+    for keys, other in _OTHER_FILES:
+        if source and source.data.keys() >= keys:
+            raise ConfigurationError([f"{path}: this looks like {other}"])
+
+
+_OTHER_FILES = (
+    ({"channels", "systems"}, "policy.yaml; check its gateway.yaml"),
+    ({"routes", "systems"}, "gatekeeper.yaml; check it with: tongguan gatekeeper --check FILE"),
+)
 
 
 def load_static(path: Path) -> StaticSettings:
@@ -170,6 +181,7 @@ _STATIC_RULES: tuple[Callable[[StaticSettings], Iterator[Finding]], ...] = (
     static_rules.find_unsafe_trust,
     static_rules.find_bad_keys,
     static_rules.find_bad_sinks,
+    static_rules.find_bad_ledger,
     static_rules.find_bad_state,
     static_rules.find_bad_console,
     login_rules.find_bad_sessions,

@@ -1,26 +1,26 @@
 """What has to hold for gateway.yaml beyond its types. loading.py notes the findings."""
 
-import os
 import re
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
 
 from gateway.configuration.catalogue import Catalogue, Finding
 from gateway.configuration.parts import PartUnusableError, import_part
 from gateway.configuration.policy_rules import places_of_shared_state
 from gateway.configuration.problems import written
+from gateway.configuration.sinks import find_bad_sink
 from gateway.configuration.yaml_source import Where
 from gateway.identity.sealing import SHORTEST_KEY
 from gateway.inward import load_key
 from gateway.records.masking import SHORTEST_PSEUDONYM_KEY
 from gateway.settings import StaticSettings
-from gateway.units import Address, parse_sink
+from gateway.units import Address
 
 LONGEST_SOCKET_PATH = 107
 """Bytes of `sun_path` without its final NUL (unix(7))."""
 
 _REDIS_URL = re.compile(r"(?:rediss?://[^/?#]*[^/?#@:](?:/[0-9]*)?|unix://(?:[^/?#@]*@)?/[^?#]+)(?:\?[^#]*)?")
+_LEDGER = re.compile(r"sqlite:///(?!:memory:)[^?]+|postgresql://.+")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 
 
@@ -94,21 +94,14 @@ def find_bad_keys(static: StaticSettings) -> Iterator[Finding]:
 
 def find_bad_sinks(static: StaticSettings) -> Iterator[Finding]:
     """Records go where they can be written."""
-    for key, sink in (("access", static.records.access), ("application", static.records.application)):
-        path = parse_sink(sink)
-        if path is not None and (text := _unwritable(Path(path))):
-            yield ("records", key), f"{sink!r}: {text}"
+    yield from find_bad_sink(("records", "access"), static.records.access)
+    yield from find_bad_sink(("records", "application"), static.records.application)
 
 
-def _unwritable(path: Path) -> str:
-    """Why a file cannot be appended to; empty when it can."""
-    if path.is_dir():
-        return "is a folder; name a file in it"
-    if not path.parent.is_dir():
-        return "there is no such folder"
-    if not os.access(path if path.exists() else path.parent, os.W_OK, effective_ids=True):
-        return f"cannot be written by this user (uid {os.geteuid()})"
-    return ""
+def find_bad_ledger(static: StaticSettings) -> Iterator[Finding]:
+    """The ledger's address is of a database that can keep one. It may hold a password, so it is not repeated."""
+    if static.ledger and not _LEDGER.fullmatch(static.ledger):  # empty: told as a reference
+        yield ("ledger",), "is no database address; write sqlite:///FILE or postgresql://…"
 
 
 def find_bad_state(static: StaticSettings) -> Iterator[Finding]:

@@ -1,14 +1,17 @@
 """gatekeeper.yaml: every key of the inner unit, and how the file is read. docs/ferry.md shows all of them."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
-from gateway.configuration.problems import Problems
+from gateway.configuration.problems import Problems, did_you_mean
 from gateway.configuration.references import Source
 from gateway.configuration.sentences import explain_errors
-from gateway.configuration.yaml_source import read_yaml
+from gateway.configuration.sinks import find_bad_sink
+from gateway.configuration.yaml_source import Where, read_yaml
 from gateway.contracts import Settings
 from gateway.errors import ConfigurationError
 from gateway.ferry.inspection import ContentSettings
@@ -87,25 +90,10 @@ class GatekeeperSettings(Settings):
     in_flight: int = Field(512, ge=1, description="requests being carried at once; beyond it they are refused")
     drain: Duration = Field(10.0, description="how long requests in flight may finish after SIGTERM")
     records: SinkText = Field("stdout", description="one JSON line per request")
-    application: str = Field(
-        "stderr", pattern=r"^(?:stdout|stderr|file:.+)$", description="what the inner unit itself has to say"
-    )
+    application: SinkText = Field("stderr", description="what the inner unit itself has to say")
     record_queue: int = Field(65536, ge=1024, description="records that may wait; beyond it they are lost and counted")
     systems: Annotated[tuple[InnerSystemSettings, ...], Field(min_length=1)]
     routes: Annotated[tuple[RouteSettings, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _names_fit(self) -> "GatekeeperSettings":
-        systems = [system.name for system in self.systems]
-        routes = [route.id for route in self.routes]
-        for kind, names in (("system", systems), ("route", routes)):
-            repeated = sorted({name for name in names if names.count(name) > 1})
-            if repeated:
-                raise ValueError(f"{kind} {', '.join(repeated)} is there more than once")
-        for route in self.routes:
-            if route.system not in systems:
-                raise ValueError(f"route {route.id}: there is no system named {route.system!r}")
-        return self
 
 
 def load_gatekeeper(path: Path) -> GatekeeperSettings:
@@ -123,9 +111,26 @@ def load_gatekeeper(path: Path) -> GatekeeperSettings:
         explain_errors(error, GatekeeperSettings, source, problems)
     if settings is not None and not problems:
         _check_key(settings.key, source, problems)
+        sinks = (find_bad_sink((key,), getattr(settings, key)) for key in ("records", "application"))
+        for where, text in chain(_find_bad_names(settings), *sinks):
+            problems.at(source, where, text)
     if settings is None or problems:
         raise ConfigurationError(problems.lines())
     return settings
+
+
+def _find_bad_names(settings: GatekeeperSettings) -> Iterator[tuple[Where, str]]:
+    """Each system and route is there once, and routes name systems that are there."""
+    systems = [system.name for system in settings.systems]
+    routes = [route.id for route in settings.routes]
+    for key, part, names in (("systems", "name", systems), ("routes", "id", routes)):
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield (key, index, part), f"{name!r} is there more than once"
+    for index, route in enumerate(settings.routes):
+        if route.system not in systems:
+            text = f"no system named {route.system!r}{did_you_mean(route.system, systems)}"
+            yield ("routes", index, "system"), text
 
 
 def _check_key(key: SecretStr, source: Source, problems: Problems) -> None:

@@ -203,7 +203,9 @@ def _file_of(path: Path, *, create: bool) -> tuple[int, int] | None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         found = path.stat()
     except OSError as exc:
-        raise ConfigurationError([f"ledger: {path}: {exc.strerror}"]) from exc
+        missing = isinstance(exc, FileNotFoundError) and path.parent.is_dir()
+        remedy = "; tongguan db upgrade makes it" if missing else ""
+        raise ConfigurationError([f"ledger: {path}: {exc.strerror}{remedy}"]) from exc
     return found.st_dev, found.st_ino
 
 

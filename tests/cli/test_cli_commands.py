@@ -172,7 +172,48 @@ def test_diff_of_what_cannot_be_read_exits_2(run, world):
     result = run("diff", str(world.folder), str(world.folder / "none.yaml"))
 
     assert result.exit_code == 2
-    assert "none.yaml: no such file" in result.stderr
+    assert result.stderr.splitlines() == [f"{world.folder}/none.yaml: no such file"]
+
+
+def test_diff_says_in_which_of_the_two_the_mistake_is(run, world, tmp_path_factory):
+    old = copy_of(world, tmp_path_factory)
+    (old / "policy.yaml").write_text("items: [\n")
+
+    result = run("diff", str(old), str(world.folder))
+
+    [problem] = result.stderr.splitlines()
+    assert problem.startswith(f"{old}/policy.yaml:")
+
+
+def test_the_schema_of_a_named_part_needs_no_secret(run, monkeypatch):
+    monkeypatch.delenv("TEST_FERRY_KEY")
+
+    assert '"window"' in run("plugins", "schema", "web").stdout
+
+
+@pytest.mark.parametrize("group", ["db", "items", "keys", "plugins", "sessions", "staff", "token"])
+def test_the_help_of_a_group_tells_whole_sentences(group):
+    assert (
+        "..." not in CliRunner().invoke(tongguan, [group, "--help"], terminal_width=80).output.partition("Commands:")[2]
+    )
+
+
+def test_the_file_of_the_inner_unit_can_be_checked_without_starting_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("TEST_FERRY_KEY", "f" * 32)
+    path = tmp_path / "gatekeeper.yaml"
+    path.write_text(
+        "listen: 127.0.0.1:1\n"
+        "key: {$env: TEST_FERRY_KEY}\n"
+        "systems: [{name: pension, targets: [http://127.0.0.1:9001]}]\n"
+        "routes: [{id: declare, system: pension, method: POST, path: /declarations}]\n"
+    )
+    good = CliRunner().invoke(tongguan, ["gatekeeper", "--check", str(path)])
+    path.write_text(path.read_text().replace("system: pension", "system: pensoin"))
+    bad = CliRunner().invoke(tongguan, ["gatekeeper", "--check", str(path)])
+
+    assert (good.exit_code, good.output) == (0, f"{path}: good\n")
+    told = "gatekeeper.yaml:4 routes[0].system: no system named 'pensoin' (did you mean 'pension'?)\n"
+    assert (bad.exit_code, bad.stderr) == (2, told)
 
 
 def copy_of(world, tmp_path_factory):

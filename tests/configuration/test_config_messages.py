@@ -166,6 +166,33 @@ def test_policy_yaml_in_place_of_gateway_yaml_is_told_in_one_line(world):
     assert caught.value.problems == [f"{world.folder}/policy.yaml: this looks like policy.yaml; check its gateway.yaml"]
 
 
+def test_gatekeeper_yaml_in_place_of_gateway_yaml_is_told_with_the_command_that_checks_it(world):
+    world.write("gatekeeper.yaml", "systems: []\nroutes: []\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load(world.folder / "gatekeeper.yaml")
+
+    [problem] = caught.value.problems
+    assert problem.endswith("gatekeeper.yaml; check it with: tongguan gatekeeper --check FILE")
+
+
+@pytest.mark.parametrize(("name", "told"), [("none.yaml", "no such file"), (".", "is not a file")])
+def test_of_a_gateway_yaml_that_is_not_there_nothing_else_is_told(world, name, told):
+    """What would stand beside it is anybody's guess."""
+    (world.folder / "policy.yaml").unlink()
+    with pytest.raises(ConfigurationError) as caught:
+        load(world.folder / name)
+
+    [problem] = caught.value.problems
+    assert told in problem
+
+
+@pytest.mark.parametrize("address", ["mysql://gw:hunter2@db/x", "ledger.db", "sqlite://", "sqlite:///:memory:"])
+def test_an_address_of_no_ledger_is_told_with_the_line_and_not_repeated(world, address):
+    world.edit("gateway.yaml", "workers: 1", f"ledger: {address!r}")
+
+    assert world.problems() == ["gateway.yaml:6 ledger: is no database address; write sqlite:///FILE or postgresql://…"]
+
+
 def test_a_value_of_any_length_makes_a_line_that_can_be_read(world):
     world.edit("policy.yaml", "30/minute", "x" * 100_000)
 

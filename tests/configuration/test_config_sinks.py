@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.configuration.sinks import find_bad_sink
 from gateway.configuration.static_rules import find_bad_sinks
 from gateway.records.sink import Sink
 
@@ -39,6 +40,16 @@ def test_a_file_that_this_user_may_not_write_is_found_before_records_are_lost(wo
 
     expected = f"'file:{path}': cannot be written by this user (uid {uid})"
     assert [(("records", "access"), expected)] == list(find_bad_sinks(static))
+
+
+def test_a_file_behind_a_folder_that_this_user_may_not_enter_cannot_be_written(tmp_path, request):
+    closed = tmp_path / "closed" / "inner"
+    closed.mkdir(parents=True)
+    closed.parent.chmod(0)
+    uid = request.getfixturevalue("nobody")
+
+    [(_, text)] = find_bad_sink(("records",), f"file:{closed}/access.jsonl")
+    assert text == f"'file:{closed}/access.jsonl': cannot be written by this user (uid {uid})"
 
 
 def test_a_sink_says_once_that_records_are_being_lost(tmp_path, capfd):

@@ -77,8 +77,15 @@ def test_a_good_file_is_read(tmp_path):
         ("fields: [location]", "fields: [content-type]", 18, "never crosses"),
         ("fields: [location]", "fields: [x_form]", 18, "no header field name"),
         ("listen: 127.0.0.1:9500", "listen: 127.0.0.1:9500\nrecords: syslog", 2, "is no sink"),
-        ("id: declare", "id: settlement", 1, "more than once"),
-        ("    system: medical\n    method: POST", "    system: medcial\n    method: POST", 1, "medcial"),
+        ("id: declare", "id: settlement", 13, "routes[1].id: 'settlement' is there more than once"),
+        ("message: 4MiB", "records: file:/nowhere/ferry.jsonl", 3, "there is no such folder"),
+        ("message: 4MiB", "application: file:/usr", 3, "is a folder"),
+        (
+            "    system: medical\n    method: POST",
+            "    system: medcial\n    method: POST",
+            14,
+            "no system named 'medcial' (did you mean 'medical'?)",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_with_the_line(tmp_path, old, new, line, why):

@@ -177,7 +177,7 @@ def test_status_tells_how_the_ledger_stands(run, world):
 def test_status_makes_no_file(run, world):
     asked = run("db", "status")
     assert asked.exit_code == 2
-    assert "No such file or directory" in asked.output
+    assert "No such file or directory; tongguan db upgrade makes it" in asked.output
     assert not (world.path.parent / "ledger.db").exists()
 
 
