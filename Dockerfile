@@ -15,7 +15,7 @@ FROM python:3.12-slim
 RUN pip uninstall --yes --root-user-action=ignore pip \
     && groupadd --gid 10001 tongguan \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin tongguan \
-    && install --directory --owner=tongguan --group=tongguan --mode=0750 /etc/tongguan /run/tongguan
+    && install --directory --owner=tongguan --group=tongguan --mode=0750 /etc/tongguan /run/tongguan /var/lib/tongguan
 COPY --from=build /opt/tongguan /opt/tongguan
 ENV PATH=/opt/tongguan/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -23,7 +23,8 @@ ENV PATH=/opt/tongguan/bin:$PATH \
     TONGGUAN_CONFIG=/etc/tongguan/gateway.yaml
 WORKDIR /etc/tongguan
 USER 10001:10001
-# Configuration is mounted, never part of the image. With --read-only only /run/tongguan has to be a tmpfs or a volume.
+# Configuration is mounted, never part of the image. With --read-only, /run/tongguan has to be a tmpfs or a volume, and
+# /var/lib/tongguan a volume where a ledger is kept in SQLite.
 VOLUME ["/etc/tongguan"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM

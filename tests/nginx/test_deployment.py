@@ -148,7 +148,17 @@ def test_in_compose_no_two_are_on_one_network():
         for name, service in SERVICES.items()
     }
     assert shared["nginx"] & shared["gatekeeper"] == set()
-    assert shared["edge"] == {"edge-socket", "ferry-socket"} == set(COMPOSE["volumes"])
+    assert shared["edge"] == {"edge-socket", "ferry-socket", "ledger"} == set(COMPOSE["volumes"])
+
+
+def test_in_compose_what_is_asked_of_the_operator_is_written_down():
+    """Files and folders that are mounted or read, and are not in the repository."""
+    guide = (ROOT / "deploy" / "README.md").read_text()
+    mounted = {one.split(":")[0] for service in SERVICES.values() for one in service["volumes"]}
+    wanted = {one.removeprefix("./") for one in mounted if one.startswith("./")}
+    wanted |= {file for service in SERVICES.values() for file in service.get("env_file", ())}
+    assert wanted == {"edge", "gatekeeper", "tls", "edge.env", "gatekeeper.env"}
+    assert [name for name in sorted(wanted) if f"deploy/{name}" not in guide] == []
 
 
 @pytest.mark.parametrize("name", SERVICES)
