@@ -28,7 +28,7 @@ from gateway.ledger.grants import Grants
 from gateway.ledger.inputs.claims import BindingInput
 from gateway.ledger.inputs.deciding import ReviewInput
 from gateway.ledger.inputs.grants import GrantInput, day_of
-from gateway.ledger.inputs.staff import PostInput, StaffInput
+from gateway.ledger.inputs.staff import AppointmentInput, StaffInput
 from gateway.ledger.inputs.units import ApplicationInput, OperatorInput
 from gateway.ledger.office_tables import STAFF
 from gateway.ledger.operators import Operators
@@ -130,7 +130,8 @@ async def _employ(office: Office, passwords: Passwords, console: ConsoleSettings
     for login, role in roles.items():
         if role not in _ADMINISTRATORS:
             made = await register.create(officers["admin-system"], entered[login])
-            post = PostInput(role=role, region=SAMPLE_STAFF[login].region)
+            region, version = SAMPLE_STAFF[login].region, made.staff.version
+            post = AppointmentInput(role=role, region=region, version=version)
             await register.appoint(officers["admin-security"], made.staff.id, post)
             issued.append(made)
     staff = await _officers(office, {one.staff.login: one.staff.id for one in issued})

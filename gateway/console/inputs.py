@@ -12,14 +12,6 @@ class VersionInput(Settings):
     version: int = Field(ge=1, description="所见版本 · version that was shown")
 
 
-class EndInput(Settings):
-    """Why something ends. The history keeps the reason, and its owner can read it."""
-
-    reason: Line = Field(
-        min_length=1, max_length=400, description="原因，请勿填写个人信息 · why; no personal data, please"
-    )
-
-
 class PageInput(Settings):
     """Which part of a list is wanted."""
 

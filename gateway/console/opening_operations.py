@@ -2,7 +2,7 @@
 
 from gateway.console.comparing import Candidates, Comparison
 from gateway.console.console import Console
-from gateway.console.inputs import ComparisonInput, EndInput, ProposalInput, SystemInput, VersionInput
+from gateway.console.inputs import ComparisonInput, ProposalInput, SystemInput, VersionInput
 from gateway.console.operation import Asked, Operation
 from gateway.ledger.entries import AppealRecord, BindingRecord, DesignatedRecord, GrantRecord
 from gateway.ledger.inputs.claims import BindingInput, DecisionInput
@@ -46,8 +46,10 @@ OPENING_OPERATIONS = (
     ),
     Operation(
         "grants.end", "POST", "/grants/{id}/end", Power.GRANT_END, ("终止授权", "End a grant"),
-        lambda console, by, asked: console.grants.end(by, asked.path["id"], asked.input.reason),
-        EndInput, GrantRecord,
+        lambda console, by, asked: console.grants.end(
+            by, asked.path["id"], asked.input.reason, asked.input.version
+        ),
+        ReasonInput, GrantRecord,
     ),
     Operation(
         "devices.of_unit", "GET", "/units/{id}/devices", Power.PARTY_LOOK,
@@ -69,8 +71,10 @@ OPENING_OPERATIONS = (
     ),
     Operation(
         "devices.end", "POST", "/devices/{id}/end", Power.DEVICE_END, ("停用指定设备", "End a designated device"),
-        lambda console, by, asked: console.devices.end(by, asked.path["id"], asked.input.reason),
-        EndInput, DesignatedRecord,
+        lambda console, by, asked: console.devices.end(
+            by, asked.path["id"], asked.input.reason, asked.input.version
+        ),
+        ReasonInput, DesignatedRecord,
     ),
     Operation(
         "bindings.search", "GET", "/units/{id}/records", Power.BINDING_COMPARE,
@@ -110,8 +114,10 @@ OPENING_OPERATIONS = (
     ),
     Operation(
         "bindings.end", "POST", "/bindings/{id}/end", Power.BINDING_END, ("解除绑定", "Unbind"),
-        lambda console, by, asked: console.bindings.end(by, asked.path["id"], asked.input.reason),
-        EndInput, BindingRecord,
+        lambda console, by, asked: console.bindings.end(
+            by, asked.path["id"], asked.input.reason, asked.input.version
+        ),
+        ReasonInput, BindingRecord,
     ),
     Operation(
         "appeals.of_unit", "GET", "/units/{id}/appeals", Power.PARTY_LOOK, ("查看申诉", "Look at a unit's appeals"),

@@ -3,7 +3,7 @@
 from gateway.console.inputs import VersionInput
 from gateway.console.operation import Operation
 from gateway.ledger.inputs.searching import SearchInput
-from gateway.ledger.inputs.staff import PostInput, StaffInput
+from gateway.ledger.inputs.staff import AppointmentInput, StaffInput
 from gateway.ledger.powers import Power
 from gateway.ledger.staff_accounts import IssuedPassword, StaffRecord
 from gateway.ledger.values import Page
@@ -32,22 +32,22 @@ STAFF_OPERATIONS = (
     Operation(
         "staff.appoint", "POST", "/staff/{id}/post", Power.STAFF_APPOINT, ("任命岗位", "Give somebody a post"),
         lambda console, by, asked: console.staff.appoint(by, asked.path["id"], asked.input),
-        PostInput, StaffRecord,
+        AppointmentInput, StaffRecord,
     ),
     Operation(
         "staff.dismiss", "POST", "/staff/{id}/dismiss", Power.STAFF_APPOINT, ("免去岗位", "End somebody's post"),
-        lambda console, by, asked: console.staff.dismiss(by, asked.path["id"]),
-        result=StaffRecord,
+        lambda console, by, asked: console.staff.dismiss(by, asked.path["id"], asked.input.version),
+        VersionInput, StaffRecord,
     ),
     Operation(
         "staff.unlock", "POST", "/staff/{id}/unlock", Power.STAFF_UNLOCK, ("解锁账户", "Unlock an account"),
-        lambda console, by, asked: console.staff.unlock(by, asked.path["id"]),
-        result=StaffRecord,
+        lambda console, by, asked: console.staff.unlock(by, asked.path["id"], asked.input.version),
+        VersionInput, StaffRecord,
     ),
     Operation(
         "staff.reset", "POST", "/staff/{id}/reset", Power.STAFF_UNLOCK,
         ("重置密码和身份验证器", "Reset password and second factor"),
-        lambda console, by, asked: console.staff.reset(by, asked.path["id"]),
-        result=IssuedPassword,
+        lambda console, by, asked: console.staff.reset(by, asked.path["id"], asked.input.version),
+        VersionInput, IssuedPassword,
     ),
 )  # fmt: skip

@@ -92,17 +92,18 @@ class Bindings:
             await end_row(act, BINDINGS, row, "binding.rejected", reason)
             return await _record(act, id)
 
-    async def end(self, by: Officer, id: str, reason: str) -> BindingRecord:  # noqa: A002 - as above
+    async def end(self, by: Officer, id: str, reason: str, version: int) -> BindingRecord:  # noqa: A002 - as above
         """Unbind; without its last binding a bound unit is a reviewed one again.
 
         Raises:
             InputRefused: no reason.
-            Conflict: `state-not-reachable`, it has ended.
+            Conflict: `changed-meanwhile`; `state-not-reachable`, it has ended.
             Forbidden, CannotDecide: as in Office.by_staff.
         """
         reason = read_reason(reason)
         async with self._office.by_staff(by, Power.BINDING_END) as act:
             row, unit = await staff_row(act, BINDINGS, id)
+            check_version(row.version, version)
             check_state(row, "proposed", "live")
             await end_binding(act, unit, row, reason)
             return await _record(act, id)

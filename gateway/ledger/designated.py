@@ -109,17 +109,18 @@ class DesignatedDevices:
             await _approve(act, row)
             return await _record(act, id)
 
-    async def end(self, by: Officer, id: str, reason: str) -> DesignatedRecord:  # noqa: A002 - as above
+    async def end(self, by: Officer, id: str, reason: str, version: int) -> DesignatedRecord:  # noqa: A002 - as above
         """End a device, or say no to one that is proposed.
 
         Raises:
             InputRefused: no reason.
-            Conflict: `state-not-reachable`, it has ended.
+            Conflict: `changed-meanwhile`; `state-not-reachable`, it has ended.
             Forbidden, CannotDecide: as in Office.by_staff.
         """
         reason = read_reason(reason)
         async with self._office.by_staff(by, Power.DEVICE_END) as act:
             row, _ = await staff_row(act, DESIGNATED, id)
+            check_version(row.version, version)
             check_state(row, "proposed", "live")
             await end_row(act, DESIGNATED, row, "device.ended", reason)
             return await _record(act, id)

@@ -98,17 +98,18 @@ class Grants:
             await end_row(act, GRANTS, row, "grant.rejected", reason)
             return await _record(act, id)
 
-    async def end(self, by: Officer, id: str, reason: str) -> GrantRecord:  # noqa: A002 - as above
+    async def end(self, by: Officer, id: str, reason: str, version: int) -> GrantRecord:  # noqa: A002 - as above
         """End a grant that is open, whatever its state.
 
         Raises:
             InputRefused: no reason.
-            Conflict: `state-not-reachable`, it has ended.
+            Conflict: `changed-meanwhile`; `state-not-reachable`, it has ended.
             Forbidden, CannotDecide: as in Office.by_staff.
         """
         reason = read_reason(reason)
         async with self._office.by_staff(by, Power.GRANT_END) as act:
             row, _ = await staff_row(act, GRANTS, id)
+            check_version(row.version, version)
             check_state(row, *_OPEN)
             await end_row(act, GRANTS, row, "grant.ended", reason)
             return await _record(act, id)

@@ -14,7 +14,7 @@ from gateway.codes import is_within
 from gateway.errors import Conflict, Forbidden
 from gateway.ledger.acting import Act, Office, check_version, outside_region, state_not_reachable
 from gateway.ledger.inputs.searching import SearchInput
-from gateway.ledger.inputs.staff import PostInput, StaffInput
+from gateway.ledger.inputs.staff import AppointmentInput, PostInput, StaffInput
 from gateway.ledger.office_tables import STAFF
 from gateway.ledger.paging import read_counted
 from gateway.ledger.passwords import Passwords
@@ -47,6 +47,9 @@ class StaffRegister:
     no such account, or it belongs to a region that the post does not cover; `own-account`, nobody does this to herself.
     And CannotDecide, 503: the ledger cannot be asked now, and nothing was changed.
 
+    Every change takes the version of the account that was shown (StaffRecord says what it counts), and raises Conflict
+    `changed-meanwhile`, 409, when it has another one now: of two administrators at once the slower one looks again.
+
     Args:
         office: where acts begin.
         passwords: makes one-time passwords.
@@ -70,50 +73,35 @@ class StaffRegister:
         return await insert_account(act, entered, self._passwords)
 
     async def disable(self, by: Officer, staff: str, version: int) -> StaffRecord:
-        """Let nobody sign in with an account any more, and end its sessions (system administrator).
-
-        Raises:
-            Conflict: `changed-meanwhile`, it has another version now; 409.
-        """
+        """Let nobody sign in with an account any more, and end its sessions (system administrator)."""
         async with self._office.by_staff(by, Power.STAFF_DISABLE) as act:
-            row = await _someone_else(act, staff)
-            check_version(row.version, version)
+            await _shown(act, staff, version)
             await change_account(act, staff, disabled_at=act.now)
             await end_sessions(act.connection, staff)
             await act.note("staff.disabled", staff)
             return await read_record(act, staff)
 
     async def enable(self, by: Officer, staff: str, version: int) -> StaffRecord:
-        """Take `disable` back; the post is still there (system administrator).
-
-        Raises:
-            Conflict: as in `disable`.
-        """
+        """Take `disable` back; the post is still there (system administrator)."""
         async with self._office.by_staff(by, Power.STAFF_DISABLE) as act:
-            row = await _someone_else(act, staff)
-            check_version(row.version, version)
+            await _shown(act, staff, version)
             await change_account(act, staff, disabled_at=None)
             await act.note("staff.enabled", staff)
             return await read_record(act, staff)
 
-    async def appoint(self, by: Officer, staff: str, entered: PostInput) -> StaffRecord:
+    async def appoint(self, by: Officer, staff: str, entered: AppointmentInput) -> StaffRecord:
         """Give somebody a post; the one she has ends in the same act (security administrator).
 
         Raises:
             Conflict: `state-not-reachable`, the account is disabled; 409.
         """
         async with self._office.by_staff(by, Power.STAFF_APPOINT) as act:
-            await self.appoint_in(act, staff, entered)
+            await _appoint(act, await _shown(act, staff, entered.version), entered)
             return await read_record(act, staff)
 
     async def appoint_in(self, act: Act, staff: str, entered: PostInput) -> None:
-        """The same within an act of somebody with that power."""
-        row = await _someone_else(act, staff)
-        if not is_within(entered.scope, act.staff.scope):
-            raise outside_region()
-        if row.disabled_at is not None:
-            raise state_not_reachable(_DISABLED)
-        await give_post(act, staff, entered)
+        """The same within an act of somebody with that power, whatever the version: to a file none was shown."""
+        await _appoint(act, await _someone_else(act, staff), entered)
 
     async def id_in(self, act: Act, login: str) -> str:
         """Id of the account with this login, within an act.
@@ -123,32 +111,32 @@ class StaffRegister:
         """
         return str((await _visible(act, STAFF.c.login == _readable(login))).id)
 
-    async def dismiss(self, by: Officer, staff: str) -> StaffRecord:
+    async def dismiss(self, by: Officer, staff: str, version: int) -> StaffRecord:
         """End somebody's post; the account stays (security administrator).
 
         Raises:
             Conflict: `state-not-reachable`, she has none; 409.
         """
         async with self._office.by_staff(by, Power.STAFF_APPOINT) as act:
-            row = await _someone_else(act, staff)
+            row = await _shown(act, staff, version)
             if not await end_post(act, staff):
                 raise state_not_reachable(_NO_POST)
             await change_account(act, staff)
             await act.note("staff.dismissed", staff, role=row.role, scope=row.scope)
             return await read_record(act, staff)
 
-    async def unlock(self, by: Officer, staff: str) -> StaffRecord:
+    async def unlock(self, by: Officer, staff: str, version: int) -> StaffRecord:
         """Let somebody try again who failed too often (security administrator)."""
         async with self._office.by_staff(by, Power.STAFF_UNLOCK) as act:
-            await _someone_else(act, staff)
+            await _shown(act, staff, version)
             await change_account(act, staff, failures=0, locked_until=0.0)
             await act.note("staff.unlocked", staff)
             return await read_record(act, staff)
 
-    async def reset(self, by: Officer, staff: str) -> IssuedPassword:
+    async def reset(self, by: Officer, staff: str, version: int) -> IssuedPassword:
         """Give a new one-time password and forget the second factor; the sessions end (security administrator)."""
         async with self._office.by_staff(by, Power.STAFF_UNLOCK) as act:
-            await _someone_else(act, staff)
+            await _shown(act, staff, version)
             return await reset_account(act, staff, self._passwords)
 
     async def listing(self, by: Officer, search: SearchInput) -> Page[StaffRecord]:
@@ -236,6 +224,21 @@ async def _someone_else(act: Act, staff: str) -> Row[Any]:
     if staff == act.staff.staff:
         raise Forbidden("her own account", code="own-account", title=_OWN)
     return row
+
+
+async def _shown(act: Act, staff: str, version: int) -> Row[Any]:
+    """Somebody else's account, as it was shown."""
+    row = await _someone_else(act, staff)
+    check_version(row.version, version)
+    return row
+
+
+async def _appoint(act: Act, row: Row[Any], entered: PostInput) -> None:
+    if not is_within(entered.scope, act.staff.scope):
+        raise outside_region()
+    if row.disabled_at is not None:
+        raise state_not_reachable(_DISABLED)
+    await give_post(act, row.id, entered)
 
 
 _OWN = ("不能对本人账户进行此操作，请由其他管理员办理。", "Nobody does this to her own account: another has to.")

@@ -29,7 +29,8 @@ class StaffRecord(msgspec.Struct, frozen=True):
         second_factor: True when she has enrolled one.
         password_changed_at: Unix seconds; None while she has a one-time password.
         created_at: Unix seconds.
-        version: of the account, for forms that change it.
+        version: counts what administrators did to the account, for forms that change it. What its holder does, and who
+            fails to sign in with it, does not count: neither shall keep an administrator from acting.
     """
 
     id: str

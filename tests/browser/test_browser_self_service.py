@@ -65,7 +65,7 @@ def at_the_office(sandbox, step):
                 await (
                     devices.approve(reviewer, id, version)
                     if step == "approve"
-                    else devices.end(reviewer, id, "测试结束")
+                    else devices.end(reviewer, id, "测试结束", version)
                 )
             return len(rows)
         finally:

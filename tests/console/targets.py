@@ -160,17 +160,9 @@ def _decided(kind: str, **more: Any) -> Prepare:
     return prepare
 
 
-def _ended(kind: str) -> Prepare:
+def _on_staff(**more: Any) -> Prepare:
     async def prepare(stage: Stage, region: str) -> Target:
-        entry, _ = await getattr(stage, kind)(region)
-        return Target(entry, {"reason": "材料不全"})
-
-    return prepare
-
-
-def _on_staff(input: dict[str, Any] | None = None) -> Prepare:  # noqa: A002
-    async def prepare(stage: Stage, region: str) -> Target:
-        return Target((await stage.staff(region)).staff, input)
+        return Target((await stage.staff(region)).staff, {"version": 1} | more)
 
     return prepare
 
@@ -236,25 +228,25 @@ PREPARE: dict[str, Prepare] = {
     "grants.propose": _propose_grant,
     "grants.approve": _decided("grant"),
     "grants.reject": _decided("grant", reason="材料不全"),
-    "grants.end": _ended("grant"),
+    "grants.end": _decided("grant", reason="材料不全"),
     "devices.of_unit": _on_unit(),
     "devices.register": _on_unit(input={"kind": "network", "value": "192.0.2.0/24", "name": "样例电脑"}),
     "devices.approve": _decided("device"),
-    "devices.end": _ended("device"),
+    "devices.end": _decided("device", reason="材料不全"),
     "bindings.search": _on_unit(input={"system": "si"}),
     "bindings.compare": _on_unit(input=_RECORD),
     "bindings.of_unit": _on_unit(),
     "bindings.propose": _propose_binding,
     "bindings.approve": _decided("binding"),
     "bindings.reject": _decided("binding", reason="材料不全"),
-    "bindings.end": _ended("binding"),
+    "bindings.end": _decided("binding", reason="材料不全"),
     "appeals.of_unit": _on_unit(),
     "appeals.decide": _decided("appeal", uphold=False, reason="号码无误"),
     "staff.list": _list_staff,
     "staff.create": _create_staff,
-    "staff.disable": _on_staff({"version": 1}),
+    "staff.disable": _on_staff(),
     "staff.enable": _disabled,
-    "staff.appoint": _on_staff({"role": "reviewer", "region": "350102"}),
+    "staff.appoint": _on_staff(role="reviewer", region="350102"),
     "staff.dismiss": _on_staff(),
     "staff.unlock": _on_staff(),
     "staff.reset": _on_staff(),

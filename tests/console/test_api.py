@@ -141,6 +141,18 @@ async def test_what_somebody_else_changed_meanwhile_is_409(world, stage):
     assert (again.status, (await again.json())["code"]) == (409, "changed-meanwhile")
 
 
+@pytest.mark.parametrize("step", ["post", "dismiss", "unlock", "reset", "disable", "enable"])
+async def test_an_account_that_was_changed_meanwhile_is_409_and_one_without_a_version_422(world, stage, step):
+    account = (await stage.staff("350102")).staff
+    more = {"role": "reviewer", "region": "350102"} if step == "post" else {}
+    system, security = await world.sit("system"), await world.sit("security")
+    by = system if step in ("disable", "enable") else security
+    assert await problems_of(await by.call("POST", f"/staff/{account}/{step}", more)) != {}
+    assert (await security.call("POST", f"/staff/{account}/unlock", {"version": 1})).status == 200
+    answer = await by.call("POST", f"/staff/{account}/{step}", {"version": 1} | more)
+    assert (answer.status, (await answer.json())["code"]) == (409, "changed-meanwhile")
+
+
 async def test_nobody_approves_what_she_proposed_herself(world, stage):
     party, _ = await stage.unit("350102")
     reviewer = await world.sit("reviewer")

@@ -214,7 +214,7 @@ async def test_a_session_ends_when_nobody_uses_it(world):
 async def test_an_ended_post_closes_the_session_at_once(world):
     officer = await seed_staff(world.office, "clerk")
     visitor, security = await world.seat(officer), await world.sit("security", "")
-    assert (await security.call("POST", f"/staff/{officer.staff}/dismiss")).status == 200
+    assert (await security.call("POST", f"/staff/{officer.staff}/dismiss", {"version": 1})).status == 200
     assert (await visitor.call("GET", "/units")).status == 403
 
 

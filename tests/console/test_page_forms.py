@@ -81,10 +81,10 @@ async def link(visitor, address, ending):
     return re.search(rf'href="([^"]*{ending})"', await get(visitor, address))[1]
 
 
-async def decide(visitor, address, **fields):
+async def decide(visitor, address, status=303, **fields):
     """Open a form and send it as it is shown, with some fields filled in."""
     version = field_value(await get(visitor, address), "version")
-    return await post(visitor, address, {"version": version, **fields})
+    return await post(visitor, address, {"version": version, **fields}, status)
 
 
 # ── the procedure ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -133,7 +133,7 @@ async def test_an_operator_who_leaves_loses_her_grants_and_a_unit_can_be_unbound
     told = text_of(await get(clerk, unit))
     assert "已离开 left" in told
     assert "已终止 ended : 调离" in told
-    await post(reviewer, case.at("/units/{unit}/bindings/{binding}/end"), {"reason": "编号有误", "sure": "true"})
+    await decide(reviewer, case.at("/units/{unit}/bindings/{binding}/end"), reason="编号有误", sure="true")
     assert "已解除 ended" in text_of(await get(clerk, unit))
     await post(clerk, case.at("/units/{unit}/records/si/") + "3" * 20, {})
     await decide(reviewer, await link(reviewer, unit, "/bindings/[^/]+/approve"))
@@ -308,10 +308,40 @@ async def test_a_one_time_password_is_shown_once(world, staff):
     assert password not in listed
     assert "待首次登录" in listed
     address = re.search(r'href="(/staff/[^/]+)/post"', listed)[1]
-    await post(staff["security"], f"{address}/post", {"role": "clerk", "region": "350100"})
-    again = await post(staff["security"], f"{address}/reset", {"sure": "true"}, 200)
+    await decide(staff["security"], f"{address}/post", role="clerk", region="350100")
+    again = await decide(staff["security"], f"{address}/reset", 200, sure="true")
     assert re.search(r'id="password">([^<]+)<', again)[1] != password
     assert text_of(await get(staff["system"], "/staff?text=anna.b")).count("经办岗 clerk") == 1
+
+
+async def test_of_two_administrators_who_have_a_form_open_the_slower_one_is_shown_what_the_other_did(world, staff):
+    """409, nothing is done; the tick has to be made anew, and then it counts for the account as it is."""
+    case = await seed_case(world, "350100", "91350100M001500Y4K", "9" * 20)
+    security, address = staff["security"], case.at("/staff/{staff}")
+    shown = field_value(await get(security, f"{address}/dismiss"), "version")
+    await decide(await world.sit("security", ""), f"{address}/post", role="reviewer", region="350102")
+    before = await kept(world)
+    sure, appointed = {"sure": "true"}, {"role": "clerk", "region": "350100"}
+    for form, entered in (("dismiss", sure), ("reset", sure), ("unlock", {}), ("post", appointed)):
+        told = await post(security, f"{address}/{form}", {"version": shown, **entered}, 409)
+        assert "该记录已被他人修改" in told
+        assert "复核岗 reviewer" in text_of(told)
+        assert field_value(told, "version") == "2"
+        assert await kept(world) == before
+    await decide(security, f"{address}/dismiss", sure="true")
+
+
+async def test_what_was_approved_since_it_was_shown_is_not_ended_unseen(world, clerk, reviewer):
+    """Of a proposal she wanted to end it, not of what holds meanwhile; the page says that, and can be sent again."""
+    case = await seed_case(world, "350100", "91350100M001600Y4T", "1" * 20)
+    for kind in ("grant", "device", "binding"):
+        address = case.at(f"/units/{{unit}}/{kind}s/{{{kind}}}")
+        ending = reviewer if kind == "binding" else clerk
+        shown = field_value(await get(ending, f"{address}/end"), "version")
+        await decide(reviewer, f"{address}/approve")
+        told = await post(ending, f"{address}/end", {"reason": "误录", "sure": "true", "version": shown}, 409)
+        assert field_value(told, "reason") == "误录"
+        await decide(ending, f"{address}/end", reason="误录", sure="true")
 
 
 async def test_a_login_that_is_taken_and_a_region_that_is_none_are_said_beside_the_field(staff):

@@ -215,7 +215,7 @@ async def test_a_computer_that_staff_end_is_shown_no_longer_in_the_session_that_
     await show(my, computer)
     assert (await my.get(""))[1]["device"] == device
     assert "本机已通过验证" in (await my.see("computer")).text
-    await world.scene.devices.end(world.scene.reviewer, device, "报废")
+    await world.scene.devices.end(world.scene.reviewer, device, "报废", 2)
     assert (await my.get(""))[1]["device"] is None
     assert "本机已通过验证" not in (await my.see("computer")).text
     who = await principal(my)

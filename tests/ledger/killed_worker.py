@@ -69,7 +69,7 @@ def next_of_grant(scene, unit, grants):
         return lambda: scene.grants.approve(scene.reviewer, grant.id, grant.version)
     if grant.state == "offered":
         return lambda: scene.grants.accept(unit.owners[0], grant.id)
-    return lambda: scene.grants.end(scene.clerk, grant.id, "样例")
+    return lambda: scene.grants.end(scene.clerk, grant.id, "样例", grant.version)
 
 
 def next_of_binding(scene, unit, bindings, chance):
@@ -79,7 +79,7 @@ def next_of_binding(scene, unit, bindings, chance):
         return lambda: scene.bindings.propose(scene.clerk, unit.id, given)
     if binding.state == "proposed":
         return lambda: scene.bindings.approve(scene.reviewer, binding.id, binding.version)
-    return lambda: scene.bindings.end(scene.reviewer, binding.id, "样例")
+    return lambda: scene.bindings.end(scene.reviewer, binding.id, "样例", binding.version)
 
 
 if __name__ == "__main__":

@@ -40,9 +40,9 @@ async def test_a_unit_is_bound_with_its_first_binding_and_no_longer_with_its_las
     second = await scene.bound(unit, TAX.format(int(number)), "tax")
     facts = await scene.facts(unit.id)
     assert (facts.state, facts.bindings) == ("bound", {"social": number, "tax": TAX.format(int(number))})
-    await scene.bindings.end(scene.reviewer, first.id, "系统注销")
+    await scene.bindings.end(scene.reviewer, first.id, "系统注销", first.version)
     assert (await scene.facts(unit.id)).state == "bound"
-    await scene.bindings.end(scene.reviewer, second.id, "系统注销")
+    await scene.bindings.end(scene.reviewer, second.id, "系统注销", second.version)
     facts = await scene.facts(unit.id)
     assert (facts.state, facts.bindings) == ("reviewed", {})
     assert await scene.history(unit.id) == ["party.created", "party.bound", "party.unbound"]
@@ -69,7 +69,7 @@ async def test_nobody_approves_a_binding_that_she_proposed(scene, number):
     with refused("changed-meanwhile"):
         await scene.bindings.reject(scene.reviewer, binding.id, "记录不符", binding.version)
     with refused("state-not-reachable"):
-        await scene.bindings.end(scene.reviewer, binding.id, "记录不符")
+        await scene.bindings.end(scene.reviewer, binding.id, "记录不符", rejected.version)
 
 
 async def test_each_system_has_its_own_form_of_ids(scene, number):
@@ -129,7 +129,7 @@ async def test_staff_of_another_region_do_not_bind(scene, number):
         scene.bindings.propose(elsewhere, unit.id, social(new_number())),
         scene.bindings.approve(elsewhere, binding.id, binding.version),
         scene.bindings.reject(elsewhere, binding.id, "不对", binding.version),
-        scene.bindings.end(elsewhere, binding.id, "不对"),
+        scene.bindings.end(elsewhere, binding.id, "不对", binding.version),
         scene.bindings.of_party(elsewhere, unit.id),
         scene.appeals.of_party(elsewhere, unit.id),
         scene.appeals.decide(elsewhere, "not-there", DecisionInput(uphold=True, reason="x", version=1)),

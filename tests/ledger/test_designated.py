@@ -75,10 +75,10 @@ async def test_a_device_is_designated_once_until_it_is_ended(scene):
     with refused("device-known"):
         await scene.devices.register(scene.clerk, unit.id, device(value=FINGERPRINT.lower()))
     await scene.devices.register(scene.clerk, other.id, device())
-    ended = await scene.devices.end(scene.clerk, first.id, "证书到期")
+    ended = await scene.devices.end(scene.clerk, first.id, "证书到期", first.version)
     assert (ended.state, ended.ended_reason) == ("ended", "证书到期")
     with refused("state-not-reachable"):
-        await scene.devices.end(scene.clerk, first.id, "证书到期")
+        await scene.devices.end(scene.clerk, first.id, "证书到期", ended.version)
     await scene.devices.register(scene.clerk, unit.id, device())
 
 
@@ -138,7 +138,7 @@ async def test_staff_of_another_region_designate_nothing(scene):
     for step in (
         scene.devices.register(elsewhere, unit.id, device()),
         scene.devices.approve(elsewhere, id_, 1),
-        scene.devices.end(elsewhere, id_, "不对"),
+        scene.devices.end(elsewhere, id_, "不对", 1),
         scene.devices.of_party(elsewhere, unit.id),
     ):
         with refused("not-your-region"):

@@ -76,9 +76,9 @@ class Race:
             return False
         row = rows[what[0]]
         if name.startswith("approve"):
-            await tool.approve(reviewer, row.id, row.version)
+            rows[what[0]] = await tool.approve(reviewer, row.id, row.version)
         else:
-            await tool.end(reviewer, row.id, "样例")
+            rows[what[0]] = await tool.end(reviewer, row.id, "样例", row.version)
         return True
 
 
@@ -201,7 +201,7 @@ async def test_the_database_itself_keeps_what_was_approved_as_it_was_approved(sc
     unit, other = await scene.unit(), await scene.unit()
     grant, binding = await scene.granted(unit), await scene.bound(unit, new_number())
     ended = await scene.granted(unit, TRAINING)
-    await scene.grants.end(scene.clerk, ended.id, "样例")
+    await scene.grants.end(scene.clerk, ended.id, "样例", ended.version)
     for table, row, changed in (
         (GRANTS, grant, {"scope": ""}),
         (GRANTS, grant, {"item": TRAINING}),

@@ -68,7 +68,7 @@ async def test_what_one_operator_has_exclusively_nobody_else_of_the_unit_gets(sc
         with refused("exclusive-operator"):
             await scene.grants.propose(scene.clerk, unit.id, asked(unit, operator=1, exclusive=exclusive))
     await scene.grants.propose(scene.clerk, other.id, asked(other, exclusive=True))
-    await scene.grants.end(scene.clerk, grant.id, "换人")
+    await scene.grants.end(scene.clerk, grant.id, "换人", grant.version)
     [grant] = await scene.grants.propose(scene.clerk, unit.id, asked(unit, operator=1, exclusive=True))
     assert grant.exclusive
 
@@ -92,7 +92,7 @@ async def test_staff_of_another_region_neither_see_nor_change_a_grant(scene):
         with refused("not-your-region"):
             await scene.grants.reject(elsewhere, id_, "不对", 1)
         with refused("not-your-region"):
-            await scene.grants.end(elsewhere, id_, "不对")
+            await scene.grants.end(elsewhere, id_, "不对", 1)
     with refused("not-your-region"):
         await scene.grants.of_party(elsewhere, unit.id)
     with refused("not-your-region"):

@@ -61,8 +61,8 @@ async def test_no_change_and_no_look_at_a_unit_reads_a_whole_table(scene, questi
     for lists in (scene.grants, scene.bindings, scene.appeals, scene.devices, Operators(office), Applications(office)):
         await lists.of_party(scene.clerk, unit.id)
     await Parties(office).find(scene.clerk, unit.id)
-    await scene.grants.end(scene.clerk, grant.id, "样例")
-    await scene.bindings.end(scene.reviewer, binding.id, "样例")
+    await scene.grants.end(scene.clerk, grant.id, "样例", grant.version)
+    await scene.bindings.end(scene.reviewer, binding.id, "样例", binding.version)
     assert await whole_tables(scene, questions) == set()
 
 

@@ -3,15 +3,15 @@
 import pytest
 from sqlalchemy import select, update
 
-from gateway.errors import Conflict, Forbidden, InputRefused
+from gateway.errors import Conflict, Forbidden, InputRefused, SignInRefused
 from gateway.ledger.inputs.checking import check_input
 from gateway.ledger.inputs.searching import SearchInput
-from gateway.ledger.inputs.staff import PostInput, StaffInput
+from gateway.ledger.inputs.staff import AppointmentInput, StaffInput
 from gateway.ledger.office_tables import POSTS, STAFF
 from gateway.ledger.powers import Role
 from gateway.ledger.tables import CHANGES
 from tests.ledger.office_world import seed_staff
-from tests.ledger.staff_world import staff_world
+from tests.ledger.staff_world import CLIENT, staff_world
 
 ANN = StaffInput(login="ann", name="样例甲")
 BEN = StaffInput(login="ben", name="样例乙")
@@ -43,6 +43,10 @@ async def refusal(step) -> str:
     with pytest.raises((Forbidden, Conflict)) as caught:
         await step
     return caught.value.code
+
+
+def post(role, region, version=1) -> AppointmentInput:
+    return AppointmentInput(role=role, region=region, version=version)
 
 
 async def test_a_new_account_has_a_readable_password_and_no_post(staff, system):
@@ -83,8 +87,8 @@ def test_an_account_that_cannot_be_is_refused_beside_its_field(entered, field):
 
 async def test_a_post_ends_the_one_before_in_the_same_act(staff, system, security):
     ann = (await staff.register.create(system, ANN)).staff
-    first = await staff.register.appoint(security, ann.id, PostInput(role="clerk", region="350100"))
-    second = await staff.register.appoint(security, ann.id, PostInput(role="reviewer", region="350102"))
+    first = await staff.register.appoint(security, ann.id, post("clerk", "350100", ann.version))
+    second = await staff.register.appoint(security, ann.id, post("reviewer", "350102", first.version))
 
     assert (first.role, first.region) == (Role.CLERK, "350100")
     assert (second.role, second.region) == (Role.REVIEWER, "350102")
@@ -100,19 +104,18 @@ async def test_a_post_ends_the_one_before_in_the_same_act(staff, system, securit
 async def test_nobody_gives_powers_beyond_her_own_region(staff, system, security):
     ann = (await staff.register.create(system, ANN)).staff
     for region in ("000000", "360000", "360100"):
-        code = await refusal(staff.register.appoint(security, ann.id, PostInput(role="clerk", region=region)))
+        code = await refusal(staff.register.appoint(security, ann.id, post("clerk", region, ann.version)))
         assert code == "not-your-region"
     assert (await staff.register.everybody())[0].role is None
 
 
 async def test_nobody_does_anything_to_her_own_account(staff, system, security):
     """Neither the one who makes accounts nor the one who fills posts."""
-    me, region = security.staff, PostInput(role="system", region="350000")
-    register = staff.register
-    assert await refusal(register.appoint(security, me, region)) == "own-account"
-    assert await refusal(register.dismiss(security, me)) == "own-account"
-    assert await refusal(register.unlock(security, me)) == "own-account"
-    assert await refusal(register.reset(security, me)) == "own-account"
+    me, register = security.staff, staff.register
+    assert await refusal(register.appoint(security, me, post("system", "350000"))) == "own-account"
+    assert await refusal(register.dismiss(security, me, 1)) == "own-account"
+    assert await refusal(register.unlock(security, me, 1)) == "own-account"
+    assert await refusal(register.reset(security, me, 1)) == "own-account"
     assert await refusal(register.disable(system, system.staff, 1)) == "own-account"
     assert await refusal(register.enable(system, system.staff, 1)) == "own-account"
 
@@ -123,13 +126,13 @@ async def test_an_account_of_another_region_is_as_one_that_is_not_there(staff, s
     elsewhere = await seed_staff(staff.office, Role.CLERK, "3601")
     made_here = (await register.create(system, ANN)).staff
     other = await seed_staff(staff.office, Role.SECURITY, "36")
-    dismissed = await register.dismiss(other, elsewhere.staff)
+    dismissed = await register.dismiss(other, elsewhere.staff, 1)
 
     for target in (dismissed.id, "none-such"):
-        assert await refusal(register.unlock(security, target)) == "not-your-region"
-        assert await refusal(register.reset(security, target)) == "not-your-region"
+        assert await refusal(register.unlock(security, target, 1)) == "not-your-region"
+        assert await refusal(register.reset(security, target, 1)) == "not-your-region"
         assert await refusal(register.disable(system, target, 1)) == "not-your-region"
-    assert await refusal(register.unlock(other, made_here.id)) == "not-your-region"
+    assert await refusal(register.unlock(other, made_here.id, 1)) == "not-your-region"
     assert [one.login for one in (await register.listing(other, SearchInput())).found] == sorted(
         [other.login, dismissed.login]
     )
@@ -138,17 +141,16 @@ async def test_an_account_of_another_region_is_as_one_that_is_not_there(staff, s
 async def test_each_operation_is_for_one_role_and_looking_for_the_administrators(staff):
     """Every cell of role and operation, for posts that cover everything."""
     register, target = staff.register, (await seed_staff(staff.office, Role.CLERK, "3501")).staff
-    post = PostInput(role="clerk", region="350100")
     for role in set(Role):
         by = await seed_staff(staff.office, role, "")
         steps = {
             "create": (Role.SYSTEM, register.create(by, StaffInput(login=f"by-{role}", name="样例甲"))),
             "disable": (Role.SYSTEM, register.disable(by, target, 0)),
             "enable": (Role.SYSTEM, register.enable(by, target, 0)),
-            "appoint": (Role.SECURITY, register.appoint(by, target, post)),
-            "unlock": (Role.SECURITY, register.unlock(by, target)),
-            "reset": (Role.SECURITY, register.reset(by, target)),
-            "dismiss": (Role.SECURITY, register.dismiss(by, target)),
+            "appoint": (Role.SECURITY, register.appoint(by, target, post("clerk", "350100", 1))),
+            "unlock": (Role.SECURITY, register.unlock(by, target, 2)),
+            "reset": (Role.SECURITY, register.reset(by, target, 3)),
+            "dismiss": (Role.SECURITY, register.dismiss(by, target, 4)),
         }
         for name, (allowed, step) in steps.items():
             assert await is_allowed(step) is (role is allowed), (role, name)
@@ -167,10 +169,10 @@ async def is_allowed(step) -> bool:
 
 async def test_a_post_that_has_ended_gives_no_power(staff, system, security):
     other = await seed_staff(staff.office, Role.SECURITY, "35")
-    await staff.register.dismiss(other, security.staff)
+    await staff.register.dismiss(other, security.staff, 1)
     ann = (await staff.register.create(system, ANN)).staff
-    assert await refusal(staff.register.unlock(security, ann.id)) == "not-your-role"
-    assert await refusal(staff.register.dismiss(other, security.staff)) == "state-not-reachable"
+    assert await refusal(staff.register.unlock(security, ann.id, ann.version)) == "not-your-role"
+    assert await refusal(staff.register.dismiss(other, security.staff, 2)) == "state-not-reachable"
 
 
 async def test_a_disabled_account_keeps_its_post_and_gets_no_other(staff, system, security):
@@ -178,9 +180,8 @@ async def test_a_disabled_account_keeps_its_post_and_gets_no_other(staff, system
     disabled = await staff.register.disable(system, clerk.staff, 1)
 
     assert (disabled.disabled, disabled.role, disabled.version) == (True, Role.CLERK, 2)
-    appointing = staff.register.appoint(security, clerk.staff, PostInput(role="reviewer", region="350100"))
+    appointing = staff.register.appoint(security, clerk.staff, post("reviewer", "350100", disabled.version))
     assert await refusal(appointing) == "state-not-reachable"
-    assert await refusal(staff.register.enable(system, clerk.staff, 1)) == "changed-meanwhile"
     enabled = await staff.register.enable(system, clerk.staff, 2)
     assert (enabled.disabled, enabled.role) == (False, Role.CLERK)
     assert [action for action, *_ in await history(staff, clerk.staff)] == ["staff.disabled", "staff.enabled"]
@@ -250,4 +251,49 @@ async def test_unlocking_is_for_security(staff, security):
     async with staff.database.writing() as connection:
         locking = update(STAFF).where(STAFF.c.id == clerk.staff)
         await connection.execute(locking.values(failures=3, locked_until=staff.clock.wall + 60))
-    assert (await staff.register.unlock(security, clerk.staff)).locked_until == 0.0
+    assert (await staff.register.unlock(security, clerk.staff, 1)).locked_until == 0.0
+
+
+async def test_of_two_administrators_at_once_the_slower_one_changes_nothing(staff, system, security):
+    """Whatever the one has done to an account, nothing that the other was about to do is done to it as it is now."""
+    register, other = staff.register, await seed_staff(staff.office, Role.SECURITY, "35")
+
+    def steps(by, account, version):
+        return {
+            "appoint": (register.appoint(by, account, post("reviewer", "350102", version))),
+            "dismiss": (register.dismiss(by, account, version)),
+            "unlock": (register.unlock(by, account, version)),
+            "reset": (register.reset(by, account, version)),
+            "disable": (register.disable(system, account, version)),
+            "enable": (register.enable(system, account, version)),
+        }
+
+    for faster in steps(security, "", 1):
+        account = (await seed_staff(staff.office, Role.CLERK, "3501")).staff
+        await take(steps(security, account, 1), faster)
+        before = await register.find(system, account), await history(staff, account)
+        for name, slower in steps(other, account, 1).items():
+            assert await refusal(slower) == "changed-meanwhile", (faster, name)
+        assert (await register.find(system, account), await history(staff, account)) == before
+
+
+async def take(steps, name):
+    """Take one of several steps, and none of the others."""
+    for other, step in steps.items():
+        if other == name:
+            await step
+        else:
+            step.close()
+
+
+async def test_what_an_accounts_holder_does_keeps_no_administrator_from_acting(staff, system, security):
+    """Nor does who guesses at her password: neither makes another version."""
+    ann = await staff.register.create(system, ANN)
+    appointed = await staff.register.appoint(security, ann.staff.id, post("clerk", "350100", ann.staff.version))
+    person = await staff.first_time(ann)
+    with pytest.raises(SignInRefused):
+        await staff.sign_in.password(person.login, "guessed", CLIENT)
+    await staff.change(person, "valley.stream.77")
+
+    disabled = await staff.register.disable(system, ann.staff.id, appointed.version)
+    assert (disabled.disabled, disabled.version) == (True, appointed.version + 1)

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
-from gateway.ledger.inputs.staff import PostInput, StaffInput
+from gateway.ledger.inputs.staff import AppointmentInput, StaffInput
 from gateway.ledger.office_tables import STAFF_SESSIONS
 from gateway.ledger.powers import Role
 from tests.ledger.office_world import seed_staff
@@ -26,7 +26,8 @@ async def ann(staff, security):
     """A reviewer who has signed in."""
     system = await seed_staff(staff.office, Role.SYSTEM, "")
     issued = await staff.register.create(system, StaffInput(login="ann", name="样例甲"))
-    await staff.register.appoint(security, issued.staff.id, PostInput(role="reviewer", region="350100"))
+    post = AppointmentInput(role="reviewer", region="350100", version=issued.staff.version)
+    await staff.register.appoint(security, issued.staff.id, post)
     return await staff.first_time(issued)
 
 
@@ -75,11 +76,12 @@ async def test_a_short_idle_time_is_kept_to_as_well(ledger, clock):
 
 async def test_the_post_of_a_session_is_the_one_that_holds_now(staff, ann, security):
     session = await staff.session(ann)
-    await staff.register.appoint(security, session.staff, PostInput(role="clerk", region="350200"))
+    post = AppointmentInput(role="clerk", region="350200", version=2)
+    appointed = await staff.register.appoint(security, session.staff, post)
     officer = (await staff.session(ann)).officer
     assert (officer.role, officer.scope) == (Role.CLERK, "3502")
     assert officer.post != session.officer.post
-    await staff.register.dismiss(security, session.staff)
+    await staff.register.dismiss(security, session.staff, appointed.version)
     assert (await staff.session(ann)).officer is None
 
 

@@ -14,7 +14,7 @@ from gateway.errors import (
     TokenMissing,
 )
 from gateway.identity.sealing import Sealing
-from gateway.ledger.inputs.staff import PostInput, StaffInput
+from gateway.ledger.inputs.staff import AppointmentInput, StaffInput
 from gateway.ledger.office_tables import STAFF, STAFF_SESSIONS
 from gateway.ledger.powers import Role
 from gateway.ledger.staff_sign_in import StaffSignIn
@@ -41,7 +41,8 @@ async def security(staff):
 async def issued(staff, security):
     """A clerk's new account."""
     made = await staff.register.create(await seed_staff(staff.office, Role.SYSTEM, ""), ANN)
-    await staff.register.appoint(security, made.staff.id, PostInput(role="clerk", region="350100"))
+    post = AppointmentInput(role="clerk", region="350100", version=made.staff.version)
+    await staff.register.appoint(security, made.staff.id, post)
     return made
 
 
@@ -142,7 +143,7 @@ async def test_a_locked_account_says_when_it_opens_and_opens_then(staff, ann):
 
 async def test_security_unlocks_an_account_at_once(staff, ann, issued, security):
     await refusals([staff.sign_in.password("ann", WRONG, CLIENT) for _ in range(3)])
-    await staff.register.unlock(security, issued.staff.id)
+    await staff.register.unlock(security, issued.staff.id, 2)
     assert await staff.begin(ann) == "second-factor"
     assert "staff.locked" in await actions(staff, issued.staff.id)
 
@@ -272,7 +273,7 @@ async def test_a_password_that_cannot_be_taken_is_told_beside_its_field(staff, a
 
 async def test_a_reset_account_begins_anew(staff, ann, issued, security):
     """Its sessions end; the new password is good for a sign-in that asks for everything again."""
-    again = await staff.register.reset(security, issued.staff.id)
+    again = await staff.register.reset(security, issued.staff.id, 2)
     assert await staff.sessions.find(ann.token) is None
     assert await refusals([staff.sign_in.password("ann", OWN, CLIENT)]) == ["sign-in-refused"]
     staff.clock.advance(30)

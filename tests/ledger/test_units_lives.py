@@ -145,8 +145,8 @@ class Life:
         await self.bindings.approve(self.other, *await self.open_of(BINDINGS, "proposed"))
 
     async def end_binding(self):
-        id_, _ = await self.open_of(BINDINGS, "live")
-        await self.bindings.end(self.other, id_, "更换编号")
+        id_, version = await self.open_of(BINDINGS, "live")
+        await self.bindings.end(self.other, id_, "更换编号", version)
 
 
 STEPS: dict[str, Callable[[Life], Awaitable[None]]] = {

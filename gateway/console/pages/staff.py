@@ -31,13 +31,17 @@ async def _nobody(_: web.Request, __: Officer) -> Sheet:
 
 async def _account(request: web.Request, officer: Officer) -> Sheet:
     found = await console_of(request).staff.find(officer, request.match_info["id"])
-    return Sheet({"version": (str(found.version),)}, facts=_facts(found))
+    return Sheet(_version(found), facts=_facts(found))
 
 
 async def _post(request: web.Request, officer: Officer) -> Sheet:
     found = await console_of(request).staff.find(officer, request.match_info["id"])
-    values = {"role": (found.role.value,)} if found.role else {}
+    values = _version(found) | ({"role": (found.role.value,)} if found.role else {})
     return Sheet(values, facts=_facts(found), warning=_ONE_POST if found.role else None)
+
+
+def _version(staff: StaffRecord) -> dict[str, tuple[str, ...]]:
+    return {"version": (str(staff.version),)}
 
 
 def _facts(staff: StaffRecord) -> tuple[Fact, ...]:

@@ -53,3 +53,9 @@ class PostInput(Settings):
     def scope(self) -> str:
         """What all codes inside the region begin with."""
         return region_scope(self.region)
+
+
+class AppointmentInput(PostInput):
+    """A post for somebody whose account was shown."""
+
+    version: int = Field(ge=1, description="版本 · version of the record that was shown")
