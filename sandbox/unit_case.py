@@ -143,10 +143,10 @@ class UnitCase:
     async def start_over(self) -> None:
         """Bring the unit back to where it has a record, and nothing else."""
         self._visitor.seen.append("= 前次演示的结果先行撤销，从头开始 what an earlier tour left is revoked first")
-        for operator in await self.office.look(CLERK, await self.path("/operators")):
+        for operator in (await self.office.look(CLERK, await self.path("/operators")))["found"]:
             if operator["left_at"] is None:
                 await self.office.do(CLERK, f"/operators/{operator['id']}/leave", {"reason": "演示重新开始"})
-        for application in await self.office.look(CLERK, await self.path("/applications")):
+        for application in (await self.office.look(CLERK, await self.path("/applications")))["found"]:
             if application["state"] == "received":
                 (await self.review(application, approve=False)).must_be(200)
         record = await self._known()
@@ -176,10 +176,12 @@ class UnitCase:
         if record is None:
             return Step.UNKNOWN
         at = f"/units/{record['id']}"
-        if any(one["state"] == "received" for one in await self.office.look(CLERK, f"{at}/applications")):
+        kinds = ("applications", "operators", "grants", "devices", "bindings")
+        lists = [(await self.office.look(CLERK, f"{at}/{kind}"))["found"] for kind in kinds]  # what is open is newest
+        applications, entered, *entries = lists
+        if any(one["state"] == "received" for one in applications):
             return None
-        operators = [one["account"] for one in await self.office.look(CLERK, f"{at}/operators") if not one["left_at"]]
-        entries = [await self.office.look(CLERK, f"{at}/{kind}") for kind in ("grants", "devices", "bindings")]
+        operators = [one["account"] for one in entered if not one["left_at"]]
         states = [[one["state"] for one in several if one["state"] != "ended"] for several in entries]
         here, live = [self.operator.id], ["live"]
         for step, state, known in (

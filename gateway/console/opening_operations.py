@@ -2,7 +2,7 @@
 
 from gateway.console.comparing import Candidates, Comparison
 from gateway.console.console import Console
-from gateway.console.inputs import ComparisonInput, ProposalInput, SystemInput, VersionInput
+from gateway.console.inputs import ComparisonInput, PageInput, ProposalInput, SystemInput, VersionInput
 from gateway.console.operation import Asked, Operation
 from gateway.ledger.entries import AppealRecord, BindingRecord, DesignatedRecord, GrantRecord
 from gateway.ledger.inputs.claims import BindingInput, DecisionInput
@@ -10,7 +10,7 @@ from gateway.ledger.inputs.deciding import ReasonInput
 from gateway.ledger.inputs.designated import DeviceInput
 from gateway.ledger.inputs.grants import GrantInput
 from gateway.ledger.powers import Power
-from gateway.ledger.values import Officer
+from gateway.ledger.values import Officer, Page
 
 
 async def _propose_binding(console: Console, by: Officer, asked: Asked) -> BindingRecord:
@@ -24,8 +24,8 @@ async def _propose_binding(console: Console, by: Officer, asked: Asked) -> Bindi
 OPENING_OPERATIONS = (
     Operation(
         "grants.of_unit", "GET", "/units/{id}/grants", Power.PARTY_LOOK, ("查看授权", "Look at a unit's grants"),
-        lambda console, by, asked: console.grants.of_party(by, asked.path["id"]),
-        result=list[GrantRecord],
+        lambda console, by, asked: console.grants.of_party(by, asked.path["id"], asked.input.page),
+        PageInput, Page[GrantRecord],
     ),
     Operation(
         "grants.propose", "POST", "/units/{id}/grants", Power.GRANT_PROPOSE, ("开通事项", "Open items for an operator"),
@@ -54,8 +54,8 @@ OPENING_OPERATIONS = (
     Operation(
         "devices.of_unit", "GET", "/units/{id}/devices", Power.PARTY_LOOK,
         ("查看指定设备", "Look at a unit's designated devices"),
-        lambda console, by, asked: console.devices.of_party(by, asked.path["id"]),
-        result=list[DesignatedRecord],
+        lambda console, by, asked: console.devices.of_party(by, asked.path["id"], asked.input.page),
+        PageInput, Page[DesignatedRecord],
     ),
     Operation(
         "devices.register", "POST", "/units/{id}/devices", Power.DEVICE_REGISTER,
@@ -92,8 +92,8 @@ OPENING_OPERATIONS = (
     ),
     Operation(
         "bindings.of_unit", "GET", "/units/{id}/bindings", Power.PARTY_LOOK, ("查看绑定", "Look at a unit's bindings"),
-        lambda console, by, asked: console.bindings.of_party(by, asked.path["id"]),
-        result=list[BindingRecord],
+        lambda console, by, asked: console.bindings.of_party(by, asked.path["id"], asked.input.page),
+        PageInput, Page[BindingRecord],
     ),
     Operation(
         "bindings.propose", "POST", "/units/{id}/bindings", Power.BINDING_PROPOSE, ("提交绑定", "Propose a binding"),
@@ -121,8 +121,8 @@ OPENING_OPERATIONS = (
     ),
     Operation(
         "appeals.of_unit", "GET", "/units/{id}/appeals", Power.PARTY_LOOK, ("查看申诉", "Look at a unit's appeals"),
-        lambda console, by, asked: console.appeals.of_party(by, asked.path["id"]),
-        result=list[AppealRecord],
+        lambda console, by, asked: console.appeals.of_party(by, asked.path["id"], asked.input.page),
+        PageInput, Page[AppealRecord],
     ),
     Operation(
         "appeals.decide", "POST", "/appeals/{id}/decide", Power.APPEAL_DECIDE, ("处理申诉", "Decide an appeal"),

@@ -58,8 +58,8 @@ UNIT_OPERATIONS = (
     Operation(
         "applications.of_unit", "GET", "/units/{id}/applications", Power.PARTY_LOOK,
         ("查看申请", "Look at a unit's applications"),
-        lambda console, by, asked: console.applications.of_party(by, asked.path["id"]),
-        result=list[ApplicationRecord],
+        lambda console, by, asked: console.applications.of_party(by, asked.path["id"], asked.input.page),
+        PageInput, Page[ApplicationRecord],
     ),
     Operation(
         "applications.record", "POST", "/units/{id}/applications", Power.APPLICATION_RECORD,
@@ -76,8 +76,8 @@ UNIT_OPERATIONS = (
     Operation(
         "operators.of_unit", "GET", "/units/{id}/operators", Power.PARTY_LOOK,
         ("查看经办人", "Look at a unit's operators"),
-        lambda console, by, asked: console.operators.of_party(by, asked.path["id"]),
-        result=list[OperatorRecord],
+        lambda console, by, asked: console.operators.of_party(by, asked.path["id"], asked.input.page),
+        PageInput, Page[OperatorRecord],
     ),
     Operation(
         "operators.enter", "POST", "/units/{id}/operators", Power.OPERATOR_ENTER, ("录入经办人", "Enter an operator"),

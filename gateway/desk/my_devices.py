@@ -15,12 +15,13 @@ from gateway.contracts import Settings
 from gateway.desk import passkeys
 from gateway.desk.addresses import COMPUTER, MY, check_return, login_address, may_return, public_address
 from gateway.desk.browser import Session
-from gateway.desk.my_operation import Asked, Operation, Page, WhyInput
+from gateway.desk.my_operation import Asked, Operation, Page, PageInput, WhyInput
 from gateway.desk.pages import local_time, see_other
 from gateway.desk.parameters import read_query
 from gateway.errors import AudienceNotAllowed, Conflict, Forbidden, SignInMalformed, TokenMissing
 from gateway.identity.logins import Challenge
 from gateway.identity.storage import remember
+from gateway.ledger import values
 from gateway.ledger.entries import DesignatedRecord
 from gateway.ledger.inputs.lines import Line
 
@@ -198,17 +199,17 @@ async def _challenge(asked: Asked, browser: _Browser, what: str) -> Challenge:
 
 
 async def _devices(asked: Asked) -> dict[str, Any]:
+    page = await asked.my.devices.of(asked.owner, asked.input.page)
+    return {"devices": replace(page, found=[_device(asked, one) for one in page.found])}
+
+
+def _device(asked: Asked, record: DesignatedRecord) -> dict[str, Any]:
     items = asked.my.rules.items
     return {
-        "devices": [
-            {
-                "record": one,
-                "since": local_time(one.proposed_at),
-                "items": [items[code].name if code in items else code for code in one.items],
-                "here": one.id == asked.caller.principal.device,
-            }
-            for one in await asked.my.devices.of(asked.owner)
-        ]
+        "record": record,
+        "since": local_time(record.proposed_at),
+        "items": [items[code].name if code in items else code for code in record.items],
+        "here": record.id == asked.caller.principal.device,
     }
 
 
@@ -225,8 +226,8 @@ async def _computer(asked: Asked) -> dict[str, Any] | web.Response:
 OPERATIONS = (
     Operation(
         "devices.list", "GET", "devices", ("指定电脑", "Designated computers of my unit"),
-        lambda asked: asked.my.devices.of(asked.owner),
-        result=list[DesignatedRecord], page="devices",
+        lambda asked: asked.my.devices.of(asked.owner, asked.input.page),
+        PageInput, values.Page[DesignatedRecord], page="devices",
     ),
     Operation(
         "devices.drop", "POST", "devices/{id}/drop", ("停用指定电脑", "End a designated computer"),
@@ -251,4 +252,4 @@ OPERATIONS = (
     ),
 )  # fmt: skip
 
-PAGES = (Page("devices", "my_devices", _devices), Page("computer", "my_computer", _computer, scripts=True))
+PAGES = (Page("devices", "my_devices", _devices, PageInput), Page("computer", "my_computer", _computer, scripts=True))

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
+from msgspec.structs import replace
+
 from gateway.desk.my_operation import Asked, Operation, Page, PageInput, WhyInput
 from gateway.desk.pages import local_time
 from gateway.ledger import values
@@ -11,21 +13,20 @@ from gateway.ledger.inputs.claims import AppealInput
 from gateway.ledger.inputs.units import LeaveInput
 from gateway.ledger.operators import OperatorRecord
 
-MOST_SHOWN = 20
-"""Operators of one page: a large unit has thousands of grants, and no other request is served while they are drawn."""
-
 _OPEN = ("proposed", "offered", "live")
 
 
 async def _operators(asked: Asked) -> dict[str, Any]:
-    """Operators with their grants, she who asks before all others; she alone can answer what is offered to her."""
+    """Operators with their grants, she who asks before all others; she alone can answer what is offered to her.
+
+    Twenty at a time: a large unit has thousands of grants, and no other request is served while they are drawn.
+    """
+    page = await asked.my.operators.of(asked.owner, asked.input.page)
     grants: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for grant in await asked.my.grants.of(asked.owner):
+    for grant in await asked.my.grants.of_operators(asked.owner, [one.id for one in page.found]):
         grants[grant.operator].append(_grant(asked, grant))
-    found = sorted(await asked.my.operators.of(asked.owner), key=lambda one: not _is_me(asked, one.account))
-    page, ends = asked.input.page, asked.input.page * MOST_SHOWN
-    shown = [_operator(asked, one) | {"grants": grants[one.id]} for one in found[ends - MOST_SHOWN : ends]]
-    return {"operators": values.Page(shown, page, len(found) > ends, len(found))}
+    shown = [_operator(asked, one) | {"grants": grants[one.id]} for one in page.found]
+    return {"operators": replace(page, found=shown)}
 
 
 def _operator(asked: Asked, record: OperatorRecord) -> dict[str, Any]:
@@ -47,11 +48,12 @@ def _is_me(asked: Asked, account: str) -> bool:
 async def _bindings(asked: Asked) -> dict[str, Any]:
     labels = {name: one.label for name, one in asked.my.rules.local_ids.items()}
     bindings = await asked.my.bindings.of(asked.owner)
-    appeals = await asked.my.appeals.of(asked.owner) if asked.owner.kind == "legal" else []
+    appeals = await asked.my.appeals.of(asked.owner, asked.input.page)
+    opened = [{"record": one, "opened": local_time(one.opened_at)} for one in appeals.found]
     return {
         "systems": labels,
         "bindings": [{"record": one, "since": local_time(one.approved_at or one.proposed_at)} for one in bindings],
-        "appeals": [{"record": one, "opened": local_time(one.opened_at)} for one in appeals],
+        "appeals": replace(appeals, found=opened),
         "may_appeal": asked.owner.kind == "legal" and bool(labels),
     }
 
@@ -59,8 +61,8 @@ async def _bindings(asked: Asked) -> dict[str, Any]:
 OPERATIONS = (
     Operation(
         "operators.list", "GET", "operators", ("本单位经办人", "Operators of my unit"),
-        lambda asked: asked.my.operators.of(asked.owner),
-        result=list[OperatorRecord], page="operators",
+        lambda asked: asked.my.operators.of(asked.owner, asked.input.page),
+        PageInput, values.Page[OperatorRecord], page="operators",
     ),
     Operation(
         "operators.dismiss", "POST", "operators/{id}/dismiss", ("注销经办人", "Say that an operator has left"),
@@ -69,8 +71,8 @@ OPERATIONS = (
     ),
     Operation(
         "grants.list", "GET", "grants", ("本单位的授权", "Grants of my unit"),
-        lambda asked: asked.my.grants.of(asked.owner),
-        result=list[GrantRecord], page="operators",
+        lambda asked: asked.my.grants.of(asked.owner, asked.input.page),
+        PageInput, values.Page[GrantRecord], page="operators",
     ),
     Operation(
         "grants.accept", "POST", "grants/{id}/accept", ("接受授权", "Accept a grant that is offered to me"),
@@ -94,8 +96,8 @@ OPERATIONS = (
     ),
     Operation(
         "appeals.list", "GET", "appeals", ("申诉", "Appeals of my unit"),
-        lambda asked: asked.my.appeals.of(asked.owner),
-        result=list[AppealRecord], page="bindings",
+        lambda asked: asked.my.appeals.of(asked.owner, asked.input.page),
+        PageInput, values.Page[AppealRecord], page="bindings",
     ),
     Operation(
         "appeals.open", "POST", "appeals", ("提出申诉", "Appeal: somebody else has registered our number"),
@@ -104,4 +106,7 @@ OPERATIONS = (
     ),
 )  # fmt: skip
 
-PAGES = (Page("operators", "my_operators", _operators, PageInput), Page("bindings", "my_bindings", _bindings))
+PAGES = (
+    Page("operators", "my_operators", _operators, PageInput),
+    Page("bindings", "my_bindings", _bindings, PageInput),
+)

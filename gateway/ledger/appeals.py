@@ -5,8 +5,7 @@ The claimant never learns who holds the number, or whether anybody does, and the
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Row, Select, insert, select
 
 from gateway.codes import is_within
 from gateway.errors import AudienceNotAllowed, Conflict, Forbidden
@@ -15,10 +14,11 @@ from gateway.ledger.bindings import check_local_id, end_binding
 from gateway.ledger.entries import AppealRecord
 from gateway.ledger.inputs.claims import AppealInput, DecisionInput
 from gateway.ledger.office_tables import APPEALS, BINDINGS, PARTIES
+from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_state, not_yours
-from gateway.ledger.rows import change_row, own_party, owned, staff_row
-from gateway.ledger.values import Officer, Owner
+from gateway.ledger.rows import change_row, look_at, own_party, owned, staff_row
+from gateway.ledger.values import Officer, Owner, Page
 
 _FREED = "申诉成立，编号另有所属。 An appeal was upheld: the number is another unit's."
 
@@ -76,8 +76,19 @@ class Appeals:
             await change_row(act, APPEALS, row, f"appeal.{state}", values, system=row.system)
             return await _record(act, id)
 
-    async def of_party(self, by: Officer, party: str) -> list[AppealRecord]:
-        """A unit's appeals, the newest first. The unit can see who looked.
+    async def find(self, by: Officer, party: str, id: str) -> AppealRecord:  # noqa: A002 - as above
+        """One of a unit's appeals. The unit can see who looked.
+
+        Raises:
+            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
+                Office.by_staff.
+        """
+        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
+            await look_at(act, APPEALS, id, party)
+            return await _record(act, id)
+
+    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[AppealRecord]:
+        """A page, from 1, of a unit's appeals, the newest first. The unit can see who looked.
 
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
@@ -85,16 +96,16 @@ class Appeals:
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
             await note_look(act, unit.id)
-            return await _records(act.connection, APPEALS.c.party_id == unit.id)
+            return await read_counted(act.connection, _question(APPEALS.c.party_id == unit.id), page, _read)
 
-    async def of(self, owner: Owner) -> list[AppealRecord]:
-        """The appeals of the owner's unit, the newest first.
+    async def of(self, owner: Owner, page: int = 1) -> Page[AppealRecord]:
+        """A page, from 1, of the appeals of the owner's unit, the newest first.
 
         Raises:
             CannotDecide: the ledger cannot be read now; 503.
         """
         async with self._office.database.reading() as connection:
-            return await _records(connection, owned(APPEALS, owner))
+            return await read_counted(connection, _question(owned(APPEALS, owner)), page, _read)
 
 
 async def _check_none_open(act: Act, party: str, system: str) -> None:
@@ -144,16 +155,16 @@ async def _free(act: Act, appeal: Row[Any], claimant: str) -> None:
 
 
 async def _record(act: Act, id_: str) -> AppealRecord:
-    [record] = await _records(act.connection, APPEALS.c.id == id_)
-    return record
+    row = (await act.connection.execute(_question(APPEALS.c.id == id_))).one()
+    return _read(row)
 
 
-async def _records(connection: AsyncConnection, condition: ColumnElement[bool]) -> list[AppealRecord]:
-    question = select(APPEALS).where(condition).order_by(APPEALS.c.opened_at.desc(), APPEALS.c.id)
-    return [
-        AppealRecord(
-            row.id, row.party_id, row.system, row.local_id, row.reason, row.state, row.opened_at, row.opened_by,
-            row.decided_at, row.decision, row.version,
-        )
-        for row in (await connection.execute(question)).all()
-    ]  # fmt: skip
+def _question(condition: ColumnElement[bool]) -> Select[Any]:
+    return select(APPEALS).where(condition).order_by(APPEALS.c.opened_at.desc(), APPEALS.c.id)
+
+
+def _read(row: Row[Any]) -> AppealRecord:
+    return AppealRecord(
+        row.id, row.party_id, row.system, row.local_id, row.reason, row.state, row.opened_at, row.opened_by,
+        row.decided_at, row.decision, row.version,
+    )  # fmt: skip

@@ -6,19 +6,19 @@ It opens nothing by itself: grants.py does, operator by operator.
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Row, Select, insert, select
 
 from gateway.errors import Conflict, FieldProblem, InputRefused
 from gateway.ledger.acting import Act, Office, Party, check_version, new_id, note_look, state_not_reachable
 from gateway.ledger.inputs.deciding import ReviewInput
 from gateway.ledger.inputs.units import ApplicationInput
 from gateway.ledger.office_tables import APPLICATIONS, STAFF
+from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_second_person, check_state
-from gateway.ledger.rows import approval, change_row, proposal, staff_row
+from gateway.ledger.rows import approval, change_row, look_at, proposal, staff_row
 from gateway.ledger.rules import Rules
-from gateway.ledger.values import Officer
+from gateway.ledger.values import Officer, Page
 from gateway.model import Kind
 
 
@@ -119,8 +119,19 @@ class Applications:
                 await _reject(act, row, unit, review.reason)
             return await _record(act, id)
 
-    async def of_party(self, by: Officer, party: str) -> list[ApplicationRecord]:
-        """A unit's applications, the newest first. The unit can see who looked.
+    async def find(self, by: Officer, party: str, id: str) -> ApplicationRecord:  # noqa: A002 - as above
+        """One of a unit's applications. The unit can see who looked.
+
+        Raises:
+            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
+                Office.by_staff.
+        """
+        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
+            await look_at(act, APPLICATIONS, id, party)
+            return await _record(act, id)
+
+    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[ApplicationRecord]:
+        """A page, from 1, of a unit's applications, the newest first. The unit can see who looked.
 
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
@@ -128,7 +139,7 @@ class Applications:
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
             await note_look(act, unit.id)
-            return await _records(act.connection, APPLICATIONS.c.party_id == unit.id)
+            return await read_counted(act.connection, _question(APPLICATIONS.c.party_id == unit.id), page, _read)
 
 
 def _check_unit(unit: Party) -> None:
@@ -192,20 +203,19 @@ async def _reject(act: Act, row: Row[Any], unit: Party, reason: str) -> None:
 
 
 async def _record(act: Act, id_: str) -> ApplicationRecord:
-    [record] = await _records(act.connection, APPLICATIONS.c.id == id_)
-    return record
+    row = (await act.connection.execute(_question(APPLICATIONS.c.id == id_))).one()
+    return _read(row)
 
 
-async def _records(connection: AsyncConnection, condition: ColumnElement[bool]) -> list[ApplicationRecord]:
+def _question(condition: ColumnElement[bool]) -> Select[Any]:
     receiver, approver = STAFF.alias(), STAFF.alias()
-    question = (
+    return (
         select(APPLICATIONS, receiver.c.name.label("received_by"), approver.c.name.label("approved_by"))
         .join(receiver, receiver.c.id == APPLICATIONS.c.proposed_staff)
         .outerjoin(approver, approver.c.id == APPLICATIONS.c.approved_staff)
         .where(condition)
         .order_by(APPLICATIONS.c.proposed_at.desc(), APPLICATIONS.c.id)
     )
-    return [_read(row) for row in (await connection.execute(question)).all()]
 
 
 def _read(row: Row[Any]) -> ApplicationRecord:

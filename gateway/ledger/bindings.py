@@ -5,9 +5,8 @@ Staff compare, propose and approve; appeals.py is for a unit whose number somebo
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, insert, select
+from sqlalchemy import ColumnElement, Row, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import Conflict, FieldProblem, InputRefused
 from gateway.ledger.acting import Act, Office, Party, check_version, new_id, note_look
@@ -15,11 +14,12 @@ from gateway.ledger.entries import BindingRecord
 from gateway.ledger.inputs.claims import BindingInput
 from gateway.ledger.inputs.texts import read_reason
 from gateway.ledger.office_tables import BINDINGS
+from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready, check_second_person, check_state, is_taken
-from gateway.ledger.rows import approval, change_row, end_row, owned, proposal, staff_row
+from gateway.ledger.rows import approval, change_row, end_row, look_at, owned, proposal, staff_row
 from gateway.ledger.rules import Rules
-from gateway.ledger.values import Officer, Owner
+from gateway.ledger.values import Officer, Owner, Page
 
 _LIVE = BINDINGS.c.state == "live"
 
@@ -108,8 +108,19 @@ class Bindings:
             await end_binding(act, unit, row, reason)
             return await _record(act, id)
 
-    async def of_party(self, by: Officer, party: str) -> list[BindingRecord]:
-        """A unit's bindings, the newest first, also those that ended. The unit can see who looked.
+    async def find(self, by: Officer, party: str, id: str) -> BindingRecord:  # noqa: A002 - as above
+        """One of a unit's bindings. The unit can see who looked.
+
+        Raises:
+            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
+                Office.by_staff.
+        """
+        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
+            await look_at(act, BINDINGS, id, party)
+            return await _record(act, id)
+
+    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[BindingRecord]:
+        """A page, from 1, of a unit's bindings, the newest first, also those that ended. The unit can see who looked.
 
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
@@ -117,7 +128,7 @@ class Bindings:
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
             await note_look(act, unit.id)
-            return await _records(act.connection, BINDINGS.c.party_id == unit.id)
+            return await read_counted(act.connection, _question(BINDINGS.c.party_id == unit.id), page, _read)
 
     async def of(self, owner: Owner) -> list[BindingRecord]:
         """The live bindings of the owner's unit, without what staff compared: a wrong guess is somebody else's record.
@@ -126,7 +137,8 @@ class Bindings:
             CannotDecide: the ledger cannot be read now; 503.
         """
         async with self._office.database.reading() as connection:
-            return await _records(connection, owned(BINDINGS, owner) & _LIVE, compared=False)
+            rows = (await connection.execute(_question(owned(BINDINGS, owner) & _LIVE))).all()
+        return [_read(row, compared=False) for row in rows]
 
     async def _propose(self, act: Act, party: str, given: BindingInput) -> Row[Any]:
         id_, two_people = new_id(), "binding" in self._office.rules.two_people
@@ -202,18 +214,15 @@ async def _approve(act: Act, unit: Party, row: Row[Any]) -> None:
 
 
 async def _record(act: Act, id_: str) -> BindingRecord:
-    [record] = await _records(act.connection, BINDINGS.c.id == id_)
-    return record
+    row = (await act.connection.execute(_question(BINDINGS.c.id == id_))).one()
+    return _read(row)
 
 
-async def _records(
-    connection: AsyncConnection, condition: ColumnElement[bool], *, compared: bool = True
-) -> list[BindingRecord]:
-    question = select(BINDINGS).where(condition).order_by(BINDINGS.c.proposed_at.desc(), BINDINGS.c.id)
-    return [_read(row, compared=compared) for row in (await connection.execute(question)).all()]
+def _question(condition: ColumnElement[bool]) -> Select[Any]:
+    return select(BINDINGS).where(condition).order_by(BINDINGS.c.proposed_at.desc(), BINDINGS.c.id)
 
 
-def _read(row: Row[Any], *, compared: bool) -> BindingRecord:
+def _read(row: Row[Any], *, compared: bool = True) -> BindingRecord:
     fields = {name: (ours, theirs, equal) for name, (ours, theirs, equal) in row.compared["fields"].items()}
     return BindingRecord(
         row.id, row.party_id, row.state, row.version, row.proposed_at, row.proposed_staff, row.approved_at,

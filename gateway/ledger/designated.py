@@ -6,8 +6,7 @@ A client certificate, addresses, or a passkey of the browser (WebAuthn). A plugi
 import base64
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
 
 from gateway.codes import CodeError, read_fingerprint
 from gateway.errors import Conflict, FieldProblem, InputRefused
@@ -17,11 +16,12 @@ from gateway.ledger.inputs.checking import check_input
 from gateway.ledger.inputs.designated import DeviceInput, PasskeyInput
 from gateway.ledger.inputs.texts import read_network, read_reason
 from gateway.ledger.office_tables import DESIGNATED
+from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready, check_second_person, check_state, not_yours
-from gateway.ledger.rows import change_row, end_row, own_party, owned, owner_row, staff_row
+from gateway.ledger.rows import change_row, end_row, look_at, own_party, owned, owner_row, staff_row
 from gateway.ledger.rules import Rules
-from gateway.ledger.values import Officer, Owner
+from gateway.ledger.values import Officer, Owner, Page
 
 MOST_DEVICES = 50
 """Devices of one unit that were not ended."""
@@ -50,7 +50,7 @@ class DesignatedDevices:
             Conflict: `unit-not-reviewed`, `device-known`, `too-many-devices`.
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        value = _read(given, self._office.rules)
+        value = _read_value(given, self._office.rules)
         async with self._office.by_staff(by, Power.DEVICE_REGISTER) as act:
             unit = await act.party(party)
             check_ready(unit)
@@ -141,8 +141,19 @@ class DesignatedDevices:
             await end_row(act, DESIGNATED, row, "device.dropped", reason)
             return await _record(act, id)
 
-    async def of_party(self, by: Officer, party: str) -> list[DesignatedRecord]:
-        """A unit's devices, the newest first, also those that ended. The unit can see who looked.
+    async def find(self, by: Officer, party: str, id: str) -> DesignatedRecord:  # noqa: A002 - as above
+        """One of a unit's devices. The unit can see who looked.
+
+        Raises:
+            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
+                Office.by_staff.
+        """
+        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
+            await look_at(act, DESIGNATED, id, party)
+            return await _record(act, id)
+
+    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[DesignatedRecord]:
+        """A page, from 1, of a unit's devices, the newest first, also those that ended. The unit can see who looked.
 
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
@@ -150,16 +161,28 @@ class DesignatedDevices:
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
             await note_look(act, unit.id)
-            return await _records(act.connection, DESIGNATED.c.party_id == unit.id)
+            return await read_counted(act.connection, _question(DESIGNATED.c.party_id == unit.id), page, _read)
 
-    async def of(self, owner: Owner) -> list[DesignatedRecord]:
-        """The devices of the owner's unit, the newest first, also those that ended.
+    async def not_ended(self, by: Officer, party: str) -> list[DesignatedRecord]:
+        """A unit's devices but those that ended, MOST_DEVICES at most, the newest first. The unit can see who looked.
+
+        Raises:
+            Forbidden, CannotDecide: as in Office.by_staff.
+        """
+        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
+            unit = await act.party(party)
+            await note_look(act, unit.id)
+            kept = (DESIGNATED.c.party_id == unit.id) & (DESIGNATED.c.state != "ended")
+            return [_read(row) for row in (await act.connection.execute(_question(kept))).all()]
+
+    async def of(self, owner: Owner, page: int = 1) -> Page[DesignatedRecord]:
+        """A page, from 1, of the devices of the owner's unit, the newest first, also those that ended.
 
         Raises:
             CannotDecide: the ledger cannot be read now; 503.
         """
         async with self._office.database.reading() as connection:
-            return await _records(connection, owned(DESIGNATED, owner))
+            return await read_counted(connection, _question(owned(DESIGNATED, owner)), page, _read)
 
     async def passkeys(self, owner: Owner) -> list[PasskeyRecord]:
         """The live passkeys of the owner's unit, to check an assertion with.
@@ -201,7 +224,7 @@ class DesignatedDevices:
             raise _cloned()
 
 
-def _read(given: DeviceInput, rules: Rules) -> str:
+def _read_value(given: DeviceInput, rules: Rules) -> str:
     """The value in its one form."""
     problems = [
         FieldProblem(f"items.{place}", _NO_ITEM) for place, code in enumerate(given.items) if code not in rules.items
@@ -260,19 +283,19 @@ async def _approve(act: Act, row: Row[Any]) -> None:
 
 
 async def _record(act: Act, id_: str) -> DesignatedRecord:
-    [record] = await _records(act.connection, DESIGNATED.c.id == id_)
-    return record
+    row = (await act.connection.execute(_question(DESIGNATED.c.id == id_))).one()
+    return _read(row)
 
 
-async def _records(connection: AsyncConnection, condition: ColumnElement[bool]) -> list[DesignatedRecord]:
-    question = select(DESIGNATED).where(condition).order_by(DESIGNATED.c.proposed_at.desc(), DESIGNATED.c.id)
-    return [
-        DesignatedRecord(
-            row.id, row.party_id, row.kind, row.value, row.name, tuple(row.items), row.state, row.proposed_at,
-            row.proposed_by, row.approved_at, row.ended_at, row.ended_reason, row.version,
-        )
-        for row in (await connection.execute(question)).all()
-    ]  # fmt: skip
+def _question(condition: ColumnElement[bool]) -> Select[Any]:
+    return select(DESIGNATED).where(condition).order_by(DESIGNATED.c.proposed_at.desc(), DESIGNATED.c.id)
+
+
+def _read(row: Row[Any]) -> DesignatedRecord:
+    return DesignatedRecord(
+        row.id, row.party_id, row.kind, row.value, row.name, tuple(row.items), row.state, row.proposed_at,
+        row.proposed_by, row.approved_at, row.ended_at, row.ended_reason, row.version,
+    )  # fmt: skip
 
 
 def _in_base64(credential_id: bytes) -> str:

@@ -3,10 +3,10 @@
 gateway.facts.Grant is what decisions rest on; a plugin, operator_grant, decides.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Row, Select, insert, select
 
 from gateway.errors import Conflict, Forbidden
 from gateway.ledger.acting import Act, Office, Party, check_version, new_id, note_look
@@ -14,11 +14,12 @@ from gateway.ledger.entries import GrantRecord
 from gateway.ledger.inputs.grants import GrantInput, Ground, Terms, day_of, read_terms
 from gateway.ledger.inputs.texts import read_reason
 from gateway.ledger.office_tables import DESIGNATED, GRANTS, OPERATORS
+from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready, check_second_person, check_state
-from gateway.ledger.rows import approval, change_row, end_row, owned, owner_row, proposal, staff_row
+from gateway.ledger.rows import approval, change_row, end_row, look_at, owned, owner_row, proposal, staff_row
 from gateway.ledger.rules import Rules
-from gateway.ledger.values import Officer, Owner
+from gateway.ledger.values import Officer, Owner, Page
 
 _OPEN = ("proposed", "offered", "live")
 
@@ -52,7 +53,8 @@ class Grants:
         """
         async with self._office.by_staff(by, Power.GRANT_PROPOSE) as act:
             ids = await self.propose_in(act, party, given)
-            records = {record.id: record for record in await _records(act.connection, GRANTS.c.id.in_(ids))}
+            rows = (await act.connection.execute(_question(GRANTS.c.id.in_(ids)))).all()
+        records = {row.id: _read(row) for row in rows}
         return [records[id_] for id_ in ids]
 
     async def propose_in(self, act: Act, party: str, given: GrantInput) -> list[str]:
@@ -157,8 +159,19 @@ class Grants:
             await end_row(act, GRANTS, row, "grant.declined", reason)
             return await _record(act, id)
 
-    async def of_party(self, by: Officer, party: str) -> list[GrantRecord]:
-        """A unit's grants, the newest first, also those that ended. The unit can see who looked.
+    async def find(self, by: Officer, party: str, id: str) -> GrantRecord:  # noqa: A002 - as above
+        """One of a unit's grants. The unit can see who looked.
+
+        Raises:
+            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
+                Office.by_staff.
+        """
+        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
+            await look_at(act, GRANTS, id, party)
+            return await _record(act, id)
+
+    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[GrantRecord]:
+        """A page, from 1, of a unit's grants, the newest first, also those that ended. The unit can see who looked.
 
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
@@ -166,16 +179,30 @@ class Grants:
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
             await note_look(act, unit.id)
-            return await _records(act.connection, GRANTS.c.party_id == unit.id)
+            return await read_counted(act.connection, _question(GRANTS.c.party_id == unit.id), page, _read)
 
-    async def of(self, owner: Owner) -> list[GrantRecord]:
-        """The grants of the owner's unit, the newest first, also those that ended.
+    async def of(self, owner: Owner, page: int = 1) -> Page[GrantRecord]:
+        """A page, from 1, of the grants of the owner's unit, the newest first, also those that ended.
 
         Raises:
             CannotDecide: the ledger cannot be read now; 503.
         """
         async with self._office.database.reading() as connection:
-            return await _records(connection, owned(GRANTS, owner))
+            return await read_counted(connection, _question(owned(GRANTS, owner)), page, _read)
+
+    async def of_operators(self, owner: Owner, operators: Iterable[str]) -> list[GrantRecord]:
+        """What some operators of the owner's unit are granted, the newest first, also what ended.
+
+        Args:
+            owner: of the unit.
+            operators: ids of their entries.
+
+        Raises:
+            CannotDecide: the ledger cannot be read now; 503.
+        """
+        theirs = owned(GRANTS, owner) & GRANTS.c.operator_id.in_(list(operators))
+        async with self._office.database.reading() as connection:
+            return [_read(row) for row in (await connection.execute(_question(theirs))).all()]
 
     async def _propose(self, act: Act, party: str, operator: str, item: str, terms: Terms) -> str:
         id_, two_people = new_id(), "opening" in self._office.rules.two_people
@@ -254,18 +281,17 @@ async def _require_operator(act: Act, grant: Row[Any]) -> None:
 
 
 async def _record(act: Act, id_: str) -> GrantRecord:
-    [record] = await _records(act.connection, GRANTS.c.id == id_)
-    return record
+    row = (await act.connection.execute(_question(GRANTS.c.id == id_))).one()
+    return _read(row)
 
 
-async def _records(connection: AsyncConnection, condition: ColumnElement[bool]) -> list[GrantRecord]:
-    question = (
+def _question(condition: ColumnElement[bool]) -> Select[Any]:
+    return (
         select(GRANTS, OPERATORS.c.account, OPERATORS.c.name.label("operator_name"))
         .join(OPERATORS, OPERATORS.c.id == GRANTS.c.operator_id)
         .where(condition)
         .order_by(GRANTS.c.proposed_at.desc(), GRANTS.c.id)
     )
-    return [_read(row) for row in (await connection.execute(question)).all()]
 
 
 def _read(row: Row[Any]) -> GrantRecord:

@@ -6,8 +6,7 @@ An operator may do nothing by being entered; grants.py says what she may.
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Row, Select, insert, select, update
 
 from gateway.codes import mask_citizen_number
 from gateway.errors import FieldProblem, InputRefused
@@ -15,10 +14,11 @@ from gateway.ledger.acting import Act, Office, new_id, note_look, state_not_reac
 from gateway.ledger.endings import end_grants_of
 from gateway.ledger.inputs.units import LeaveInput, OperatorInput
 from gateway.ledger.office_tables import OPERATORS
+from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready
-from gateway.ledger.rows import owned, owner_row, staff_row
-from gateway.ledger.values import Officer, Owner
+from gateway.ledger.rows import look_at, owned, owner_row, staff_row
+from gateway.ledger.values import Officer, Owner, Page
 
 
 class OperatorRecord(msgspec.Struct, frozen=True):
@@ -120,8 +120,19 @@ class Operators:
             row, _ = await owner_row(act, OPERATORS, id, owner)
             return await _leave(act, row, "operator.dismissed", leaving.reason)
 
-    async def of_party(self, by: Officer, party: str) -> list[OperatorRecord]:
-        """A unit's operators, also those that have left, the newest first. The unit can see who looked.
+    async def find(self, by: Officer, party: str, id: str) -> OperatorRecord:  # noqa: A002 - as above
+        """One of a unit's operators, also one who has left. The unit can see who looked.
+
+        Raises:
+            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
+                Office.by_staff.
+        """
+        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
+            await look_at(act, OPERATORS, id, party)
+            return await _record(act, id)
+
+    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[OperatorRecord]:
+        """A page, from 1, of a unit's operators, the newest first, also those that left. The unit can see who looked.
 
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
@@ -129,16 +140,28 @@ class Operators:
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             unit = await act.party(party)
             await note_look(act, unit.id)
-            return await _records(act.connection, OPERATORS.c.party_id == unit.id)
+            return await read_counted(act.connection, _question(OPERATORS.c.party_id == unit.id), page, _read)
 
-    async def of(self, owner: Owner) -> list[OperatorRecord]:
-        """The operators of the owner's unit, also those that have left, the newest first.
+    async def present(self, by: Officer, party: str) -> list[OperatorRecord]:
+        """A unit's operators who have not left, however many, the newest first. The unit can see who looked.
+
+        Raises:
+            Forbidden, CannotDecide: as in Office.by_staff.
+        """
+        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
+            unit = await act.party(party)
+            await note_look(act, unit.id)
+            here = (OPERATORS.c.party_id == unit.id) & OPERATORS.c.left_at.is_(None)
+            return [_read(row) for row in (await act.connection.execute(_question(here))).all()]
+
+    async def of(self, owner: Owner, page: int = 1) -> Page[OperatorRecord]:
+        """A page, from 1, of the operators of the owner's unit, also those that left: who asks, then the newest first.
 
         Raises:
             CannotDecide: the ledger cannot be read now; 503.
         """
         async with self._office.database.reading() as connection:
-            return await _records(connection, owned(OPERATORS, owner))
+            return await read_counted(connection, _question(owned(OPERATORS, owner), owner.operator), page, _read)
 
 
 async def _check_unknown(act: Act, party: str, account: str) -> None:
@@ -158,13 +181,14 @@ async def _leave(act: Act, row: Row[Any], action: str, reason: str) -> OperatorR
 
 
 async def _record(act: Act, id_: str) -> OperatorRecord:
-    [record] = await _records(act.connection, OPERATORS.c.id == id_)
-    return record
+    row = (await act.connection.execute(_question(OPERATORS.c.id == id_))).one()
+    return _read(row)
 
 
-async def _records(connection: AsyncConnection, condition: ColumnElement[bool]) -> list[OperatorRecord]:
-    question = select(OPERATORS).where(condition).order_by(OPERATORS.c.added_at.desc(), OPERATORS.c.id)
-    return [_read(row) for row in (await connection.execute(question)).all()]
+def _question(condition: ColumnElement[bool], first: str | None = None) -> Select[Any]:
+    """The newest first; before them whoever has the account `first`, where there is one."""
+    order = OPERATORS.c.account != first, OPERATORS.c.added_at.desc(), OPERATORS.c.id
+    return select(OPERATORS).where(condition).order_by(*order)
 
 
 def _read(row: Row[Any]) -> OperatorRecord:

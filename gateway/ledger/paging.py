@@ -28,6 +28,6 @@ async def read_counted(
         make: an entry out of a row.
     """
     bounded = question.with_only_columns(literal(1).label("one"), maintain_column_froms=True).order_by(None)
-    total = await connection.scalar(select(func.count()).select_from(bounded.limit(MOST_COUNTED).subquery()))
+    total = await connection.scalar(select(func.count()).select_from(bounded.limit(MOST_COUNTED).subquery("counted")))
     rows = (await connection.execute(question.limit(SIZE + 1).offset((page - 1) * SIZE))).all()
     return Page([make(row) for row in rows[:SIZE]], page, len(rows) > SIZE, total)

@@ -27,6 +27,7 @@ from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_state
 from gateway.ledger.registering import find_subject, has_open, read_registration, require_subject, take_over
+from gateway.ledger.standing import Standing, read_standing
 from gateway.ledger.values import Officer, Owner, Page
 from gateway.model import Principal
 from gateway.signin import SignIn
@@ -66,18 +67,20 @@ class PartyRecord(msgspec.Struct, frozen=True):
 
 
 class PartyDetail(msgspec.Struct, frozen=True):
-    """A record and what the province has registered.
+    """A record, what the province has registered, and where it stands.
 
     Attributes:
         record: see PartyRecord.
         registration: `legal_representative`, `registered_on` (YYYYMMDD), `registered_address`, `business_scope`, as
             far as the province told them.
         registered_version: counts changes at the province; 0 when it does not say.
+        standing: what of it waits or holds now.
     """
 
     record: PartyRecord
     registration: dict[str, str]
     registered_version: int
+    standing: Standing
 
     def __repr__(self) -> str:
         return f"PartyDetail({self.record!r})"
@@ -141,7 +144,8 @@ class Parties:
         async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
             row = await act.party(id)
             await note_look(act, row.id)
-            return PartyDetail(record_of(row), row.registration or {}, row.registered_version)
+            standing = await read_standing(act.connection, row.id)
+            return PartyDetail(record_of(row), row.registration or {}, row.registered_version, standing)
 
     async def search(self, by: Officer, search: PartySearchInput) -> Page[PartyRecord]:
         """Records of the post's region, those that changed last first.

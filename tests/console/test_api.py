@@ -8,8 +8,11 @@ from openapi_spec_validator import validate
 
 from gateway.console.api_session import SESSION_CALLS
 from gateway.console.operations import OPERATIONS
+from gateway.ledger.paging import SIZE
 from tests.console.console_world import PASSWORD
+from tests.console.pages_world import seed_case
 from tests.console.targets import NUMBER, Stage, grant_input
+from tests.ledger.office_world import seed_ended
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -187,6 +190,26 @@ async def test_a_query_is_checked_like_a_form(world):
     assert set(await problems_of(answer)) == {"state", "page", "more"}
     twice = await clerk.get("/api/units?page=1&page=2")
     assert set(await problems_of(twice)) == {"page"}
+
+
+async def test_what_a_unit_has_is_answered_in_pages(world, stage):
+    case, clerk = await seed_case(world, "350102", "unit-in-pages", "7" * 20), await world.sit("clerk")
+    for kind in ("application", "operator", "grant", "device", "binding", "appeal"):
+        newer = await seed_ended(stage.everywhere["reviewer"], world.office, f"{kind}s", case.names[kind], SIZE)
+        path = case.at(f"/api/units/{{unit}}/{kind}s")
+        shown = [await (await clerk.get(f"{path}?page={page}")).json() for page in (1, 2)]
+        assert [one["id"] for page in shown for one in page["found"]] == [*newer, case.names[kind]]
+        assert [(page["page"], page["more"], page["total"]) for page in shown] == [(1, True, 21), (2, False, 21)]
+        assert set(await problems_of(await clerk.get(f"{path}?page=0&more=1"))) == {"page", "more"}
+
+
+async def test_where_a_unit_stands_is_told_with_its_record(world, stage):
+    party, _ = await stage.unit("350102")
+    clerk = await world.sit("clerk")
+    await stage.operator(party)
+    told = (await (await clerk.get(f"/api/units/{party}")).json())["standing"]
+    nothing = dict.fromkeys(("application", "appeal", "proposed", "offered", "granted"), False)
+    assert told == nothing | {"operators": True, "systems": []}
 
 
 async def test_an_import_says_what_is_wrong_with_each_row_and_saves_nothing(world):

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from gateway.ledger.paging import SIZE
 from tests.console.console_world import content_of, open_world
 from tests.console.pages_world import (
     LOCAL_ID,
@@ -18,7 +19,7 @@ from tests.console.pages_world import (
     text_of,
 )
 from tests.ferry.ferry_world import Reply
-from tests.ledger.office_world import seed_unit
+from tests.ledger.office_world import seed_ended, seed_staff, seed_unit
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -294,6 +295,59 @@ async def test_a_list_turns_its_pages_and_keeps_what_was_searched(world, clerk):
     behind = re.search(r'href="([^"]*)" rel="next"', told)[1].replace("&amp;", "&")
     assert behind == "/units?state=new&page=2"
     assert 'rel="prev"' in await get(clerk, behind)
+
+
+KINDS = ("application", "operator", "grant", "device", "binding", "appeal")
+
+
+async def grown_case(world, uscc, local_id):
+    """A unit with something of each kind that waits, and behind it a page of what has ended since."""
+    case, by = await seed_case(world, "350100", uscc, local_id), await seed_staff(world.office, "reviewer", "")
+    for kind in KINDS:
+        await seed_ended(by, world.office, f"{kind}s", case.names[kind], SIZE)
+    return case
+
+
+async def test_each_list_of_a_unit_turns_its_own_pages_and_the_others_stay_where_they_are(world, reviewer):
+    case = await grown_case(world, "91350100M001700Y41", "0" * 20)
+    unit = case.at("/units/{unit}")
+    first, address = await get(reviewer, unit), unit
+    for kind in KINDS:
+        ends = f"{kind}s=2#{kind}s"
+        assert re.search(rf'href="{unit}\?{ends}" rel="next"', first)
+        assert 'rel="prev"' not in first
+        address = (await link(reviewer, address, ends)).replace("&amp;", "&")
+    last = await get(reviewer, address.partition("#")[0])
+    assert 'rel="next"' not in last
+    assert last.count('rel="prev"') == len(KINDS)
+    for kind in ("grant", "device", "binding"):
+        assert case.names[kind] in last
+        assert case.names[kind] not in first
+
+
+async def test_what_waits_on_a_later_page_is_next_and_its_form_is_there(world, reviewer):
+    """The head of the page does not rest on what happens to be shown below it."""
+    case = await grown_case(world, "91350100M001800Y47", "1" * 19 + "0")
+    told = await get(reviewer, case.at("/units/{unit}"))
+    assert "申请待审核" in told
+    assert "登记申请" not in told
+    assert "开通事项" in told
+    assert "变更区划" not in told
+    for form in ("applications/{application}/review", "operators/{operator}/leave", "appeals/{appeal}/decide"):
+        await get(reviewer, case.at(f"/units/{{unit}}/{form}"))
+    for kind in ("grant", "device", "binding"):
+        await decide(reviewer, case.at(f"/units/{{unit}}/{kind}s/{{{kind}}}/approve"))
+    offered = await get(reviewer, case.at("/units/{unit}/grants"))
+    assert re.findall(r'name="operator" value="([^"]+)"', offered) == [case.names["operator"]]
+    assert re.findall(r'name="devices" value="([^"]+)"', offered) == [case.names["device"]]
+
+
+@pytest.mark.parametrize("page", ["9", "0", "-1", "x", "²", "99999"])
+async def test_a_page_of_a_list_that_is_not_there_is_empty_or_the_first_one(world, clerk, page):
+    party = await seed_unit(world.office, f"page-{page}", state="reviewed")
+    told = await get(clerk, f"/units/{party}?operators={page}&history={page}")
+    assert "没有经办人" in told
+    assert ('rel="prev"' in told) == (page == "9")
 
 
 # ── administration ────────────────────────────────────────────────────────────────────────────────────────────────

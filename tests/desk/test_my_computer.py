@@ -8,6 +8,8 @@ from desk_world import HOST, ORIGIN, Browser
 from msgspec.structs import replace
 from my_world import PLAIN, My, MyWorld
 
+from gateway.ledger.paging import SIZE
+from tests.ledger.office_world import seed_ended
 from tests.ledger.view_world import PROMISED, until
 
 
@@ -135,7 +137,7 @@ async def test_what_does_not_hold_shows_no_computer(world, my, computer, changed
 @pytest.mark.parametrize("changed", [{"origin": "https://evil.example"}, {"flags": PRESENT}, {"challenge": "AAAA"}])
 async def test_what_does_not_hold_enrols_no_computer(world, my, computer, changed):
     assert (await enrol(my, computer, **changed))[0] == 403
-    assert (await my.get("devices"))[1] == []
+    assert (await my.get("devices"))[1]["found"] == []
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ async def test_another_unit_s_computer_shows_nothing_and_cannot_be_ended(world, 
     assert (await my.post("computer/show"))[0] == 409
     told = {(*await my.post(f"devices/{id}/drop", {"reason": "试"}), world.codes()[-1]) for id in (device, "none")}  # noqa: A001
     assert told == {(403, "not-yours", "not-yours")}
-    assert (await my.get("devices"))[1] == []
+    assert (await my.get("devices"))[1]["found"] == []
 
 
 async def test_the_unit_ends_a_computer_which_then_shows_nothing(world, my, computer):
@@ -206,6 +208,21 @@ async def test_the_unit_ends_a_computer_which_then_shows_nothing(world, my, comp
     assert (await my.send(f"devices/{device}/drop", reason="报废")).location == "/sso/my/devices"
     assert (await my.post("computer/show"))[0] == 409
     assert (await my.send(f"devices/{device}/drop", reason="")).status == 422
+
+
+async def test_computers_are_turned_in_pages_and_a_form_comes_back_to_the_one_it_was_on(world, my, computer):
+    first = await designate(my, computer)
+    newer = await seed_ended(world.scene.reviewer, world.ledger.office, "devices", first, SIZE)
+    shown = [(await my.get(f"devices?page={page}"))[1] for page in (1, 2)]
+    assert [one["id"] for page in shown for one in page["found"]] == [*newer, first]
+    assert [(page["more"], page["total"]) for page in shown] == [(True, SIZE + 1), (False, SIZE + 1)]
+    page = await my.see("devices")
+    assert (page.text.count('id="device-'), "/drop" in page.text) == (SIZE, False)
+    assert 'href="/sso/my/devices?page=2"' in page.text
+    assert f'action="/sso/my/devices/{first}/drop?page=2"' in (await my.see("devices?page=2")).text
+    page = await my.send(f"devices/{first}/drop?page=2", reason=" ")
+    assert page.status == 422
+    assert 'aria-describedby="wrong-reason"' in page.text
 
 
 async def test_a_computer_that_staff_end_is_shown_no_longer_in_the_session_that_goes_on(world, my, computer):

@@ -3,11 +3,11 @@
 import pytest
 from my_world import My, MyWorld
 
-from gateway.desk.my_operators import MOST_SHOWN
 from gateway.ledger.inputs.units import OperatorInput
 from gateway.ledger.operators import Operators
-from tests.ledger.grants_world import asked, new_number
-from tests.ledger.office_world import seed_staff
+from gateway.ledger.paging import SIZE
+from tests.ledger.grants_world import asked, claim, new_number
+from tests.ledger.office_world import seed_ended, seed_staff
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ async def offered(world, unit, operator: int = 0):
 
 async def states(my: My) -> list[str]:
     _, said = await my.get("grants")
-    return [one["state"] for one in said]
+    return [one["state"] for one in said["found"]]
 
 
 async def test_the_operator_herself_accepts_what_is_offered_to_her(world, my, unit):
@@ -75,7 +75,10 @@ async def test_the_unit_withdraws_a_grant_and_says_that_an_operator_has_left(wor
     assert (await my.post(f"grants/{grant.id}/withdraw", {"reason": "调岗"}))[0] == 200
     assert (await my.send(f"operators/{unit.operators[1]}/dismiss", reason="离职")).status == 303
     _, said = await my.get("operators")
-    assert {one["id"]: one["left_reason"] for one in said} == {unit.operators[0]: None, unit.operators[1]: "离职"}
+    assert {one["id"]: one["left_reason"] for one in said["found"]} == {
+        unit.operators[0]: None,
+        unit.operators[1]: "离职",
+    }
     assert (await my.send(f"operators/{unit.operators[1]}/dismiss", reason="离职")).status == 409
 
 
@@ -89,15 +92,15 @@ async def test_another_unit_s_things_are_as_unknown_as_what_is_not_there(world, 
             status, said = await my.post(place.format(id), {"reason": "试"})
             told.add((status, said, world.codes()[-1], world.refusals[-1].title))
     assert len(told) == 1
-    assert (await my.get("grants"))[1] == []
-    assert {one["id"] for one in (await my.get("operators"))[1]}.isdisjoint(other.operators)
-    assert [one.state for one in await world.my.grants.of(other.owners[0])] == ["offered"]
+    assert (await my.get("grants"))[1]["found"] == []
+    assert {one["id"] for one in (await my.get("operators"))[1]["found"]}.isdisjoint(other.operators)
+    assert [one.state for one in (await world.my.grants.of(other.owners[0])).found] == ["offered"]
 
 
 async def test_a_person_has_no_operators(world, browser):
     await world.sign_in(browser, "u-1")
     my = My(world, browser)
-    assert (await my.get("operators"))[1] == []
+    assert (await my.get("operators"))[1]["found"] == []
     assert "此页面向单位" in (await my.see("operators")).text
 
 
@@ -132,6 +135,20 @@ async def test_a_unit_appeals_and_sees_that_it_is_being_decided(world, my):
     assert (await my.post("appeals", {"system": "tax", "local_id": "0" * 40, "reason": "同上"}))[0] == 201
 
 
+async def test_appeals_are_turned_in_pages(world, my, unit):
+    first = await world.my.appeals.open(unit.owners[0], claim(new_number()))
+    newer = await seed_ended(world.scene.reviewer, world.ledger.office, "appeals", first.id, SIZE)
+    shown = [(await my.get(f"appeals?page={page}"))[1] for page in (1, 2)]
+    assert [one["id"] for page in shown for one in page["found"]] == [*newer, first.id]
+    assert [(page["more"], page["total"]) for page in shown] == [(True, SIZE + 1), (False, SIZE + 1)]
+    page = await my.see("bindings")
+    assert ("待处理" in page.text, page.text.count("不成立")) == (False, SIZE)
+    assert 'href="/sso/my/bindings?page=2"' in page.text
+    page = await my.see("bindings?page=2")
+    assert ("待处理" in page.text, page.text.count("不成立")) == (True, 0)
+    assert 'href="/sso/my/bindings?page=1"' in page.text
+
+
 async def test_what_is_wrong_with_an_appeal_stands_by_its_field_and_what_was_entered_stays(my):
     page = await my.send("appeals", system="social", local_id='"><script>', reason="编号登记有误")
     assert page.status == 422
@@ -145,7 +162,7 @@ async def test_what_is_wrong_with_an_appeal_stands_by_its_field_and_what_was_ent
 async def test_an_appeal_is_no_person_s_and_nobody_else_s(world, my, browser, client):
     await my.send("appeals", system="social", local_id=new_number(), reason="编号登记有误")
     await world.sign_in(browser, await world.scene.unit())
-    assert (await my.get("appeals"))[1] == []
+    assert (await my.get("appeals"))[1]["found"] == []
     await world.sign_in(browser, "u-1")
     assert (await my.post("appeals", {"system": "social", "local_id": new_number(), "reason": "误"}))[0] == 403
 
@@ -162,13 +179,14 @@ async def test_names_of_operators_are_text_on_the_page(world, my, unit):
 async def test_a_large_unit_turns_pages_and_comes_back_to_the_one_it_was_on(world, my, unit):
     """She who asks stands first; what is wrong with a form is told on the page on which it stands."""
     operators = Operators(world.ledger.office)
-    for number in range(MOST_SHOWN):
+    for number in range(SIZE):
         entered = OperatorInput(account=f"op-{number}", name="样例子", id_number="11010519491231002X")
         await operators.enter(world.scene.clerk, unit.id, entered)
-    ids = [one["id"] for one in (await my.get("operators"))[1]]
+    ids = [one["id"] for page in (1, 2) for one in (await my.get(f"operators?page={page}"))[1]["found"]]
+    assert len(ids) == SIZE + 2
     first, second = (await my.see("operators")).text, (await my.see("operators?page=2")).text
     shown, rest = ([id_ for id_ in ids if f"operator-{id_}" in text] for text in (first, second))
-    assert len(shown) == MOST_SHOWN
+    assert len(shown) == SIZE
     assert sorted(shown + rest) == sorted(ids)
     assert min(shown, key=lambda id_: first.index(f"operator-{id_}")) == unit.operators[0]
     page = await my.send(f"operators/{rest[0]}/dismiss?page=2", reason=" ")

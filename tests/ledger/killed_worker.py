@@ -55,8 +55,8 @@ async def step(scene, unit, chance):
     """One change of a unit, whatever comes next there; now and then another one."""
     choices = [
         lambda: scene.switches.set(unit.owners[2], SwitchInput(item=PENSION, setting=chance.choice(SETTINGS))),
-        next_of_grant(scene, unit, await scene.grants.of(unit.owners[0])),
-        next_of_binding(scene, unit, await scene.bindings.of_party(scene.clerk, unit.id), chance),
+        next_of_grant(scene, unit, (await scene.grants.of(unit.owners[0])).found),
+        next_of_binding(scene, unit, (await scene.bindings.of_party(scene.clerk, unit.id)).found, chance),
     ]
     await chance.choices(choices, weights=[1, 4, 4])[0]()
 

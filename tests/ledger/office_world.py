@@ -1,11 +1,22 @@
 """What tests of the office share: staff with posts, units in a region, written as acts write them."""
 
 from itertools import count
+from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from gateway.ledger.acting import Office, new_id
-from gateway.ledger.office_tables import PARTIES, POSTS, STAFF
+from gateway.ledger.office_tables import (
+    APPEALS,
+    APPLICATIONS,
+    BINDINGS,
+    DESIGNATED,
+    GRANTS,
+    OPERATORS,
+    PARTIES,
+    POSTS,
+    STAFF,
+)
 from gateway.ledger.powers import Role
 from gateway.ledger.values import Officer
 
@@ -29,6 +40,28 @@ async def seed_staff(office: Office, role: Role | str, scope: str = "3501") -> O
             insert(POSTS).values(id=officer.post, staff_id=officer.staff, role=role.value, scope=scope, begun_at=now)
         )
     return officer
+
+
+_ENDED: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "applications": (APPLICATIONS, "proposed_at", {"state": "rejected"}),
+    "operators": (OPERATORS, "added_at", {"left_at": 1.0, "left_reason": "调离"}),
+    "grants": (GRANTS, "proposed_at", {"state": "ended"}),
+    "devices": (DESIGNATED, "proposed_at", {"state": "ended"}),
+    "bindings": (BINDINGS, "proposed_at", {"state": "ended"}),
+    "appeals": (APPEALS, "opened_at", {"state": "dismissed"}),
+}
+"""Table, when an entry came about, and what makes it one that has ended, by kind."""
+
+
+async def seed_ended(by: Officer, office: Office, kind: str, id: str, number: int) -> list[str]:  # noqa: A002 - as in contracts.Devices
+    """Copies of a unit's entry that came about after it and have ended; gives their ids, the newest first."""
+    table, since, ended = _ENDED[kind]
+    decided = {"decided_post": by.post} if kind == "appeals" else {}
+    async with office.by_itself() as act:
+        row = dict((await act.connection.execute(select(table).where(table.c.id == id))).one()._mapping)
+        made = [{**row, **ended, **decided, "id": new_id(), since: row[since] + 1 + later} for later in range(number)]
+        await act.connection.execute(insert(table), made)
+    return [one["id"] for one in reversed(made)]
 
 
 async def seed_unit(

@@ -61,7 +61,7 @@ async def test_a_rejected_unit_can_apply_again(world):
     first = await world.applications.record(reviewer, party, applied_for())
     await world.applications.review(reviewer, first.id, verdict(approve=False, reason="材料不全"))
     again = await world.applications.record(reviewer, party, applied_for("change"))
-    assert [record.id for record in await world.applications.of_party(reviewer, party)] in (
+    assert [record.id for record in (await world.applications.of_party(reviewer, party)).found] in (
         [first.id, again.id],
         [again.id, first.id],
     )

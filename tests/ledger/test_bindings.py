@@ -145,7 +145,7 @@ async def test_an_owner_sees_what_holds_and_not_what_staff_compared_it_with(scen
     await scene.bindings.approve(scene.reviewer, proposed.id, proposed.version)
     [own] = await scene.bindings.of(unit.owners[0])
     assert (own.local_id, own.compared) == (number, {})
-    [seen] = await scene.bindings.of_party(scene.clerk, unit.id)
+    [seen] = (await scene.bindings.of_party(scene.clerk, unit.id)).found
     assert seen.compared == COMPARED
     assert await scene.looks(unit.id) == [(scene.clerk.staff, "unit")]
 
@@ -178,7 +178,7 @@ async def test_an_upheld_appeal_frees_the_number_and_its_owner_can_be_bound(scen
     assert await scene.history(appeal.id) == ["appeal.opened", "appeal.upheld"]
     assert (await scene.history(binding.id))[-1] == "binding.ended"
     assert (await scene.history(holder.id))[-1] == "party.unbound"
-    [ended] = await scene.bindings.of_party(scene.clerk, holder.id)
+    [ended] = (await scene.bindings.of_party(scene.clerk, holder.id)).found
     assert "已核对" not in ended.ended_reason  # what was said to the claimant is the claimant's
     other = await scene.unit()
     assert (await scene.bound(other, number)).state == "live"
@@ -198,8 +198,8 @@ async def test_a_dismissed_appeal_changes_nothing_and_another_one_can_follow(sce
     with refused("state-not-reachable"):
         await scene.appeals.decide(scene.reviewer, appeal.id, decision(dismissed))
     again = await scene.appeals.open(unit.owners[0], claim(number))
-    assert [one.id for one in await scene.appeals.of(unit.owners[0])].count(again.id) == 1
-    assert len(await scene.appeals.of_party(scene.clerk, unit.id)) == 2
+    assert [one.id for one in (await scene.appeals.of(unit.owners[0])).found].count(again.id) == 1
+    assert (await scene.appeals.of_party(scene.clerk, unit.id)).total == 2
 
 
 async def test_who_takes_a_number_from_a_unit_of_another_region_is_a_higher_office(scene, number):

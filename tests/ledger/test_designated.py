@@ -124,10 +124,10 @@ async def test_a_unit_drops_its_own_devices_alone_and_sees_them_alone(scene):
     for step in (scene.devices.drop(other.owners[0], id_, "坏了"), scene.devices.note_use(other.owners[0], id_, 1)):
         with refused("not-yours"):
             await step
-    assert await scene.devices.of(other.owners[0]) == await scene.devices.passkeys(other.owners[0]) == []
+    assert (await scene.devices.of(other.owners[0])).found == await scene.devices.passkeys(other.owners[0]) == []
     dropped = await scene.devices.drop(unit.owners[1], id_, "电脑报废")
     assert dropped.state == "ended"
-    assert await scene.devices.of(unit.owners[0]) == [dropped]
+    assert (await scene.devices.of(unit.owners[0])).found == [dropped]
     assert await scene.devices.passkeys(unit.owners[0]) == []
     assert (await scene.facts(unit.id)).devices == ()
 
@@ -143,7 +143,7 @@ async def test_staff_of_another_region_designate_nothing(scene):
     ):
         with refused("not-your-region"):
             await step
-    assert [one.id for one in await scene.devices.of_party(scene.clerk, unit.id)] == [id_]
+    assert [one.id for one in (await scene.devices.of_party(scene.clerk, unit.id)).found] == [id_]
     assert await scene.looks(unit.id) == [(scene.clerk.staff, "unit")]
 
 

@@ -49,7 +49,7 @@ async def test_every_field_that_is_wrong_is_told_at_once_and_nothing_is_kept(sce
         await scene.grants.propose(scene.clerk, unit.id, given)
     with refused("input-refused", "operator"):
         await scene.grants.propose(scene.clerk, unit.id, asked(other))
-    assert await scene.grants.of(unit.owners[0]) == []
+    assert (await scene.grants.of(unit.owners[0])).found == []
 
 
 async def test_of_many_items_all_are_granted_or_none(scene):
@@ -57,7 +57,7 @@ async def test_of_many_items_all_are_granted_or_none(scene):
     await scene.grants.propose(scene.clerk, unit.id, asked(unit, PENSION))
     with refused("grant-open"):
         await scene.grants.propose(scene.clerk, unit.id, asked(unit, TRAINING, PENSION))
-    assert [grant.item for grant in await scene.grants.of(unit.owners[0])] == [PENSION]
+    assert [grant.item for grant in (await scene.grants.of(unit.owners[0])).found] == [PENSION]
 
 
 async def test_what_one_operator_has_exclusively_nobody_else_of_the_unit_gets(scene):
@@ -207,8 +207,8 @@ async def test_a_grant_may_ask_for_the_units_own_devices(scene):
 async def test_a_unit_sees_its_grants_and_that_staff_looked_at_them(scene):
     unit, other = await scene.unit(), await scene.unit()
     grant = await scene.granted(unit)
-    assert await scene.grants.of(unit.owners[1]) == [grant]
-    assert await scene.grants.of(other.owners[0]) == []
-    assert await scene.grants.of_party(scene.clerk, unit.id) == [grant]
+    assert (await scene.grants.of(unit.owners[1])).found == [grant]
+    assert (await scene.grants.of(other.owners[0])).found == []
+    assert (await scene.grants.of_party(scene.clerk, unit.id)).found == [grant]
     assert await scene.looks(unit.id) == [(scene.clerk.staff, "unit")]
     assert "样例" not in repr(grant)

@@ -44,7 +44,7 @@ async def test_an_account_is_one_operator_of_a_unit_until_she_leaves(world):
     await world.operators.leave(clerk, first.id, LEFT)
     world.clock.advance(1)
     second = await world.operators.enter(clerk, party, operator())
-    assert [record.id for record in await world.operators.of_party(clerk, party)] == [second.id, first.id]
+    assert [record.id for record in (await world.operators.of_party(clerk, party)).found] == [second.id, first.id]
 
 
 @pytest.mark.parametrize("state", ["live", "proposed"])
@@ -82,8 +82,8 @@ async def test_a_unit_dismisses_its_own_operators_and_no_others(world):
     record = await world.operators.dismiss(owner_of(subject), entries["operator"], LEFT)
     assert record.left_at is not None
     assert await world.state_of(GRANTS, entries["grant"]) == "ended"
-    assert [entry.id for entry in await world.operators.of(owner_of(subject))] == [entries["operator"]]
-    assert await world.operators.of(owner_of(neighbour)) == []
+    assert [entry.id for entry in (await world.operators.of(owner_of(subject))).found] == [entries["operator"]]
+    assert (await world.operators.of(owner_of(neighbour))).found == []
     [latest, *_] = (await world.history.mine(owner_of(subject))).found
     assert (latest.action, latest.by, latest.role) == ("operator.dismissed", "operator-a", None)
 

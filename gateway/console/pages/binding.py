@@ -9,7 +9,7 @@ from gateway.console.comparing import Comparison
 from gateway.console.console import console_of
 from gateway.console.forms import by_field
 from gateway.console.pages.forms import Fact, Form, Sheet, require_power
-from gateway.console.pages.unit_forms import one_of, unit_of
+from gateway.console.pages.unit_forms import unit_of
 from gateway.console.rendering import page, see_other
 from gateway.console.session import require_officer
 from gateway.errors import FieldProblem, InputRefused
@@ -69,7 +69,7 @@ async def _ending(request: web.Request, officer: Officer) -> Sheet:
 
 async def _binding(request: web.Request, officer: Officer) -> tuple[PartyRecord, BindingRecord]:
     unit = await unit_of(request, officer)
-    return unit, one_of(await console_of(request).bindings.of_party(officer, unit.id), request.match_info["id"])
+    return unit, await console_of(request).bindings.find(officer, unit.id, request.match_info["id"])
 
 
 async def _compared(

@@ -1,5 +1,7 @@
 """Everything that is known here of one person or unit, and what is next to do with it (办理进度)."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from gateway.console.console import Console
@@ -9,34 +11,38 @@ from gateway.ledger.entries import AppealRecord, BindingRecord, DesignatedRecord
 from gateway.ledger.operators import OperatorRecord
 from gateway.ledger.parties import PartyDetail
 from gateway.ledger.rules import LocalId, Rules
+from gateway.ledger.standing import Standing
 from gateway.ledger.values import Officer, Page
 from gateway.ledger.words import Words
 
 READY = frozenset({"reviewed", "bound"})
 """States in which operators, grants, devices and bindings can be added."""
 
+LISTS = ("applications", "operators", "grants", "devices", "bindings", "appeals", "history")
+"""What a record has many of, as the attributes of Dossier."""
+
 
 class Dossier(msgspec.Struct, frozen=True):
-    """Everything of one record; the lists are the newest first, with what has ended.
+    """Everything of one record; of each list a page, the newest first, with what has ended.
 
     Attributes:
-        detail: the record, and what the province registered.
+        detail: the record, what the province registered, and where it stands.
         applications: at the counter.
         operators: who can be granted something.
         grants: what they may do.
         devices: designated computers.
         bindings: to business systems.
         appeals: of the unit.
-        history: a page of it.
+        history: what happened.
     """
 
     detail: PartyDetail
-    applications: list[ApplicationRecord]
-    operators: list[OperatorRecord]
-    grants: list[GrantRecord]
-    devices: list[DesignatedRecord]
-    bindings: list[BindingRecord]
-    appeals: list[AppealRecord]
+    applications: Page[ApplicationRecord]
+    operators: Page[OperatorRecord]
+    grants: Page[GrantRecord]
+    devices: Page[DesignatedRecord]
+    bindings: Page[BindingRecord]
+    appeals: Page[AppealRecord]
     history: Page[HistoryEntry]
 
     @property
@@ -45,77 +51,66 @@ class Dossier(msgspec.Struct, frozen=True):
         return self.detail.record.kind == "legal" and self.detail.record.state in READY
 
     @property
-    def open_application(self) -> ApplicationRecord | None:
-        """The application that waits for its review; None without one."""
-        return next((one for one in self.applications if one.state == "received"), None)
-
-    @property
     def resting(self) -> bool:
         """True while grants or bindings are open: the unit's region rests under them."""
-        return any(one.state != "ended" for one in (*self.grants, *self.bindings))
-
-    def present(self) -> list[OperatorRecord]:
-        """The operators who have not left."""
-        return [one for one in self.operators if one.left_at is None]
+        return self.detail.standing.granted or bool(self.detail.standing.systems)
 
     def unbound(self, rules: Rules) -> list[LocalId]:
         """The systems to which the unit has no binding, and none is proposed."""
-        taken = {one.system for one in self.bindings if one.state != "ended"}
-        return [one for system, one in rules.local_ids.items() if system not in taken]
+        return [one for system, one in rules.local_ids.items() if system not in self.detail.standing.systems]
 
 
-async def read_dossier(console: Console, officer: Officer, party: str, page: int = 1) -> Dossier:
+async def read_dossier(console: Console, officer: Officer, party: str, pages: Mapping[str, int]) -> Dossier:
     """Read everything; that somebody looked is noted.
 
     Args:
         console: the back office.
         officer: who looks.
         party: id of the record.
-        page: of the history, from 1.
+        pages: which one of each of LISTS, from 1.
 
     Raises:
         Forbidden, CannotDecide: see Parties.find.
     """
     return Dossier(
         await console.parties.find(officer, party),
-        await console.applications.of_party(officer, party),
-        await console.operators.of_party(officer, party),
-        await console.grants.of_party(officer, party),
-        await console.devices.of_party(officer, party),
-        await console.bindings.of_party(officer, party),
-        await console.appeals.of_party(officer, party),
-        await console.history.of_party(officer, party, page),
+        await console.applications.of_party(officer, party, pages["applications"]),
+        await console.operators.of_party(officer, party, pages["operators"]),
+        await console.grants.of_party(officer, party, pages["grants"]),
+        await console.devices.of_party(officer, party, pages["devices"]),
+        await console.bindings.of_party(officer, party, pages["bindings"]),
+        await console.appeals.of_party(officer, party, pages["appeals"]),
+        await console.history.of_party(officer, party, pages["history"]),
     )
 
 
 def next_step(dossier: Dossier, rules: Rules) -> Words:
     """What the procedure asks for next, for whoever sits at the counter."""
-    record = dossier.detail.record
+    record, standing = dossier.detail.record, dossier.detail.standing
     if record.kind != "legal":
         return ("个人记录，无需经办机构办理。", "A person's own record: there is nothing to do for the agency.")
-    waiting = _waiting(dossier)
+    waiting = _waiting(standing)
     if waiting is not None:
         return waiting
     if record.state not in READY:
         return _BY_STATE[record.state]
-    if not dossier.present():
+    if not standing.operators:
         return ("请录入经办人。", "Enter the unit's operators.")
-    if all(one.state == "ended" for one in dossier.grants):
+    if not standing.granted:
         return ("请为经办人开通业务事项。", "Open items for the operators.")
     if dossier.unbound(rules):
         return ("请比对业务系统信息并绑定账号。", "Compare with the business systems' records, and bind.")
     return ("已开通，单位登录后即可办理。", "All is done: the unit signs in and does its business.")
 
 
-def _waiting(dossier: Dossier) -> Words | None:
-    if dossier.open_application is not None:
+def _waiting(standing: Standing) -> Words | None:
+    if standing.application:
         return ("申请待审核。", "The application waits for its review.")
-    if any(one.state == "open" for one in dossier.appeals):
+    if standing.appeal:
         return ("申诉待处理。", "An appeal waits for its decision.")
-    lists = (dossier.grants, dossier.bindings, dossier.devices)
-    if any(one.state == "proposed" for entries in lists for one in entries):
+    if standing.proposed:
         return ("有内容待复核。", "Something that was proposed waits for a second person.")
-    if any(one.state == "offered" for one in dossier.grants):
+    if standing.offered:
         return ("授权待经办人接受。", "A grant waits for the operator to accept it.")
     return None
 

@@ -57,12 +57,19 @@ async def listing(
     )
 
 
-def turning(request: web.Request, found: Page[Any], name: str = "page") -> dict[str, str | None]:
-    """Addresses of the page before and of the page behind; None where there is none."""
+def turning(request: web.Request, found: Page[Any], name: str = "page", place: str = "") -> dict[str, str | None]:
+    """Addresses of the page before and of the page behind; None where there is none.
+
+    Args:
+        request: of the page that the list is on.
+        found: the page of the list.
+        name: of the query's field that says which page it is.
+        place: where the list stands, with its `#`; empty where it begins the page.
+    """
 
     def address(number: int) -> str:
         rest = [(key, value) for key, value in request.query.items() if key not in (name, "done")]
-        return f"{request.path}?{urlencode([*rest, (name, str(number))])}"
+        return f"{request.path}?{urlencode([*rest, (name, str(number))])}{place}"
 
     return {
         "before": address(found.page - 1) if found.page > 1 else None,

@@ -3,16 +3,13 @@
 binding.py has those that show a comparison.
 """
 
-from collections.abc import Iterable
 from datetime import timedelta
-from typing import Protocol, TypeVar
 
 from aiohttp import web
 
 from gateway.console.console import Console, console_of
 from gateway.console.pages.fields import Option
 from gateway.console.pages.forms import Fact, Form, Sheet
-from gateway.ledger.acting import outside_region
 from gateway.ledger.entries import DesignatedRecord, GrantRecord
 from gateway.ledger.inputs.grants import day_of
 from gateway.ledger.parties import PartyRecord
@@ -23,31 +20,11 @@ from gateway.model import Kind
 _YEAR = timedelta(days=365)
 
 
-class _Named(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-R = TypeVar("R", bound=_Named)
-
-
 async def unit_of(request: web.Request, officer: Officer) -> PartyRecord:
     """The unit that the address names: `unit`, or `id` where the form is about the unit itself."""
     named = request.match_info
     found = await console_of(request).parties.find(officer, named.get("unit", named["id"]))
     return found.record
-
-
-def one_of(records: Iterable[R], id: str) -> R:  # noqa: A002 - as in contracts.Devices
-    """The record of this id.
-
-    Raises:
-        Forbidden: `not-your-region`, the unit has none.
-    """
-    found = next((one for one in records if one.id == id), None)
-    if found is None:
-        raise outside_region()
-    return found
 
 
 # ── the unit itself ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -75,7 +52,7 @@ async def _application(request: web.Request, officer: Officer) -> Sheet:
 
 async def _review(request: web.Request, officer: Officer) -> Sheet:
     unit, console = await unit_of(request, officer), console_of(request)
-    found = one_of(await console.applications.of_party(officer, unit.id), request.match_info["id"])
+    found = await console.applications.find(officer, unit.id, request.match_info["id"])
     facts: tuple[Fact, ...] = (
         (("申请事项", "Items"), "、".join(_name(console, item) for item in found.items)),
         (("备注", "Note"), found.note or "—"),
@@ -90,7 +67,7 @@ async def _review(request: web.Request, officer: Officer) -> Sheet:
 
 async def _leave(request: web.Request, officer: Officer) -> Sheet:
     unit = await unit_of(request, officer)
-    found = one_of(await console_of(request).operators.of_party(officer, unit.id), request.match_info["id"])
+    found = await console_of(request).operators.find(officer, unit.id, request.match_info["id"])
     facts: tuple[Fact, ...] = ((("经办人", "Operator"), f"{found.name} · {found.account}"),)
     warning = ("其全部授权将同时终止。", "All of her grants end with this.")
     return Sheet(facts=facts, unit=unit, warning=warning)
@@ -99,8 +76,8 @@ async def _leave(request: web.Request, officer: Officer) -> Sheet:
 async def _grant(request: web.Request, officer: Officer) -> Sheet:
     """Items to open, for one of the operators, for a year to begin with."""
     unit, console = await unit_of(request, officer), console_of(request)
-    operators = [one for one in await console.operators.of_party(officer, unit.id) if one.left_at is None]
-    devices = [one for one in await console.devices.of_party(officer, unit.id) if one.state != "ended"]
+    operators = await console.operators.present(officer, unit.id)
+    devices = await console.devices.not_ended(officer, unit.id)
     today = day_of(console.clock())
     options = {
         "operator": tuple(Option(one.id, (one.name, one.account)) for one in operators),
@@ -113,7 +90,7 @@ async def _grant(request: web.Request, officer: Officer) -> Sheet:
 
 async def _granted(request: web.Request, officer: Officer) -> Sheet:
     unit, console = await unit_of(request, officer), console_of(request)
-    found = one_of(await console.grants.of_party(officer, unit.id), request.match_info["id"])
+    found = await console.grants.find(officer, unit.id, request.match_info["id"])
     return Sheet({"version": (str(found.version),)}, facts=_grant_facts(console, found), unit=unit)
 
 
@@ -142,7 +119,7 @@ async def _device(request: web.Request, officer: Officer) -> Sheet:
 
 async def _designated(request: web.Request, officer: Officer) -> Sheet:
     unit, console = await unit_of(request, officer), console_of(request)
-    found = one_of(await console.devices.of_party(officer, unit.id), request.match_info["id"])
+    found = await console.devices.find(officer, unit.id, request.match_info["id"])
     return Sheet({"version": (str(found.version),)}, facts=_device_facts(console, found), unit=unit)
 
 
@@ -158,7 +135,7 @@ def _device_facts(console: Console, device: DesignatedRecord) -> tuple[Fact, ...
 
 async def _appeal(request: web.Request, officer: Officer) -> Sheet:
     unit = await unit_of(request, officer)
-    found = one_of(await console_of(request).appeals.of_party(officer, unit.id), request.match_info["id"])
+    found = await console_of(request).appeals.find(officer, unit.id, request.match_info["id"])
     facts: tuple[Fact, ...] = (
         (("业务系统", "Business system"), found.system),
         (("编号", "Id there"), found.local_id),

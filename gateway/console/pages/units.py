@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from gateway.console.console import console_of
-from gateway.console.pages.dossier import next_step, read_dossier
+from gateway.console.pages.dossier import LISTS, next_step, read_dossier
 from gateway.console.pages.forms import require_power
 from gateway.console.pages.listing import listing, turning
 from gateway.console.rendering import page
@@ -23,7 +23,8 @@ async def show_unit(request: web.Request) -> web.Response:
     """Everything of one."""
     officer, console = await require_officer(request), console_of(request)
     require_power(officer, Power.PARTY_LOOK)
-    dossier = await read_dossier(console, officer, request.match_info["id"], _page(request))
+    pages = {name: _page(request, name) for name in LISTS}
+    dossier = await read_dossier(console, officer, request.match_info["id"], pages)
     rules = console.rules()
     return page(
         request,
@@ -32,15 +33,14 @@ async def show_unit(request: web.Request) -> web.Response:
         unit=dossier.detail.record,
         next_step=next_step(dossier, rules),
         items={code: item.name for code, item in rules.items.items()},
-        accounts={one.id: one for one in dossier.operators},
         systems={system: one.label for system, one in rules.local_ids.items()},
         unbound=dossier.unbound(rules),
         two_people=rules.two_people,
-        turn=turning(request, dossier.history),
+        turns={name: turning(request, getattr(dossier, name), name, f"#{name}") for name in LISTS},
     )
 
 
-def _page(request: web.Request) -> int:
-    """Which page of the history; the first one where the address says nothing that can be taken."""
-    asked = request.query.get("page", "1")
+def _page(request: web.Request, name: str) -> int:
+    """Which page of one of the lists; the first one where the address says nothing that can be taken."""
+    asked = request.query.get(name, "1")
     return int(asked) if asked.isascii() and asked.isdigit() and 0 < len(asked) < 5 and int(asked) else 1
