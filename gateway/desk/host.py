@@ -1,17 +1,15 @@
 """Runs the desk inside a worker and carries requests to it; the other half is application.py.
 
-The desk listens on a Unix socket in a folder of its own that nobody else may enter. So the desk's pages are limited,
-timed, recorded and counted like every item, and its refusals are answered like everybody's: a handler raises a
-GatewayError, and here it is raised again in the request path.
+The desk is asked over pairs of sockets: it has no address, so nobody else can reach it, and a worker that is killed
+leaves nothing behind. Its pages are limited, timed, recorded and counted like every item, and its refusals are answered
+like everybody's: a handler raises a GatewayError, and here it is raised again in the request path.
 """
 
 import asyncio
 import contextlib
-import shutil
-import tempfile
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,6 +22,7 @@ from gateway.forward.upstream import Upstream
 from gateway.model import Outbound, Reply
 from gateway.settings import BreakerSettings, DirectSettings
 from gateway.signin_settings import OWN_SYSTEM, PEERS_CHANNEL, PEOPLES_CHANNEL, SIGN_IN_PREFIX
+from gateway.units import Address
 
 CATEGORY = "identity"
 """What statistics count its items by."""
@@ -41,9 +40,17 @@ _FINISH = 10.0
 """Seconds that sign-ins under way may take when the desk closes."""
 _LINE = 65536
 """Bytes of a line or field: the edge has limits of its own, and stricter ones."""
-_BACKLOG = 1024
-"""Connections that may wait: more than the forwarder makes, as a full queue on a Unix socket refuses at once."""
 _NEVER = 1_000_000_000
+
+_SETTINGS = DirectSettings(
+    name=OWN_SYSTEM,
+    via="direct",
+    targets=(f"unix:{SIGN_IN_PREFIX}",),  # a name for status and log: nothing listens there
+    retry="never",
+    breaker=BreakerSettings(failures=_NEVER),
+    identity="none",
+)
+"""The desk is in this very process: it needs no rest after failures, which are those of platforms."""
 
 
 class DeskItem(msgspec.Struct, frozen=True):
@@ -163,19 +170,13 @@ class DeskForwarder:
         self._desk = desk
         self._log = log
         self._calls: dict[str, Call] = {}
-        self._folder: Path | None = None
         self._runner: web.AppRunner | None = None
         self._direct: DirectForwarder | None = None
 
     async def start(self) -> None:
-        """Open the desk.
-
-        Raises:
-            OSError: there is no place for its socket.
-        """
+        """Open the desk."""
         from gateway.desk.application import make_desk  # noqa: PLC0415 - not everybody who names the desk opens it
 
-        folder = self._folder = Path(tempfile.mkdtemp(prefix="tongguan-desk-"))  # 0700
         runner = self._runner = web.AppRunner(
             make_desk(self._desk, self._calls.get),
             access_log=None,
@@ -186,9 +187,7 @@ class DeskForwarder:
             max_field_size=_LINE,
         )
         await runner.setup()
-        socket = folder / "desk.sock"
-        await web.UnixSite(runner, str(socket), backlog=_BACKLOG).start()
-        self._direct = DirectForwarder(Upstream(_settings(socket), log=self._log), None, tunnels=0)
+        self._direct = DirectForwarder(Upstream(_SETTINGS, log=self._log, dial=self._dial), None, tunnels=0)
         await self._direct.start()
 
     async def stop(self) -> None:
@@ -197,8 +196,6 @@ class DeskForwarder:
             await self._direct.stop()
         if self._runner is not None:
             await self._runner.cleanup()
-        if self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def status(self) -> dict[str, Any]:
         """See Upstream.status; and how far the clocks of those are ahead of ours who sign what they ask."""
@@ -229,14 +226,15 @@ class DeskForwarder:
         finally:
             del self._calls[id]
 
-
-def _settings(socket: Path) -> DirectSettings:
-    """The desk is in this very process: it needs no rest after failures, which are those of platforms."""
-    return DirectSettings(
-        name=OWN_SYSTEM,
-        via="direct",
-        targets=(f"unix:{socket}",),
-        retry="never",
-        breaker=BreakerSettings(failures=_NEVER),
-        identity="none",
-    )
+    async def _dial(self, _: Address, protocol: asyncio.Protocol) -> None:
+        """A gateway.forward.pool.Dial: of a new pair of sockets one is for the path, the other for the desk."""
+        server = None if self._runner is None else self._runner.server
+        if server is None:
+            raise ConnectionRefusedError("the desk is closed")
+        loop, (ours, theirs) = asyncio.get_running_loop(), socket.socketpair()
+        try:
+            await loop.create_unix_connection(lambda: protocol, sock=ours)
+        except BaseException:
+            theirs.close()
+            raise
+        await loop.connect_accepted_socket(server, theirs)

@@ -5,7 +5,7 @@ upstream.py chooses the target; connection.py is what is kept here.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -19,6 +19,18 @@ TICK = 0.05
 
 TRUSTED = 1.0
 """Seconds for which an idle connection is believed to be still open at the other end."""
+
+Dial = Callable[[Address, asyncio.Protocol], Awaitable[None]]
+"""Connects a protocol to an address. Raises OSError where that cannot be reached."""
+
+
+async def dial(address: Address, protocol: asyncio.Protocol) -> None:
+    """Connect over TCP or to a Unix socket; see Dial."""
+    loop = asyncio.get_running_loop()
+    if address.path:
+        await loop.create_unix_connection(lambda: protocol, address.path)
+    else:
+        await loop.create_connection(lambda: protocol, address.host, address.port)
 
 
 class PoolLimits(msgspec.Struct, frozen=True):
@@ -46,12 +58,14 @@ class Pool:
         address: TCP or Unix socket.
         limits: see PoolLimits.
         clock: monotonic seconds.
+        dial: makes the connections.
     """
 
-    def __init__(self, address: Address, limits: PoolLimits, clock: Callable[[], float]) -> None:
-        self.address = address
+    def __init__(self, address: Address, limits: PoolLimits, clock: Callable[[], float], dial: Dial) -> None:
+        self._address = address
         self._limits = limits
         self._clock = clock
+        self._dial = dial
         self._cork = Cork()
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []
@@ -168,20 +182,13 @@ class Pool:
         self._connections.add(connection)
         try:
             async with asyncio.timeout(min(self._limits.connect_timeout, left)):
-                await self._dial(connection)
+                await self._dial(self._address, connection)
         except BaseException as error:
             connection.abort()
             if isinstance(error, TimeoutError) and left < self._limits.connect_timeout:
                 raise UpstreamTimeout(f"no connection within the {left:.3f} s left", outcome="refused") from None
             raise
         return connection
-
-    async def _dial(self, connection: Connection) -> None:
-        loop = asyncio.get_running_loop()
-        if self.address.path:
-            await loop.create_unix_connection(lambda: connection, self.address.path)
-        else:
-            await loop.create_connection(lambda: connection, self.address.host, self.address.port)
 
     async def _wait(self, deadline: float, *, front: bool) -> Connection | None:
         if len(self._waiters) >= self._limits.waiting and not front:

@@ -12,7 +12,7 @@ from gateway.breaker import Breaker
 from gateway.errors import Undelivered
 from gateway.forward.answer import Answer
 from gateway.forward.connection import Connection
-from gateway.forward.pool import Pool, PoolLimits
+from gateway.forward.pool import Dial, Pool, PoolLimits
 from gateway.forward.request import UpstreamRequest, head_lines, message
 from gateway.model import NO_BODY, Body
 from gateway.settings import BreakerSettings, HealthSettings
@@ -34,6 +34,7 @@ class Target:
         health: active checks; None for none.
         clock: monotonic seconds.
         log: the application log.
+        dial: makes the connections.
 
     Attributes:
         host_line: the Host field as it is sent, without the line's end.
@@ -49,15 +50,18 @@ class Target:
         health: HealthSettings | None,
         clock: Callable[[], float],
         log: Any,
+        dial: Dial,
     ) -> None:
         self.address = address
-        self.pool = Pool(parse_target(address), limits, clock)
+        self._place = parse_target(address)
+        self.pool = Pool(self._place, limits, clock, dial)
         self.breaker = Breaker(breaker.failures, breaker.pause, clock)
-        self.host_line = b"host: %b" % (host or _own_host(self.pool.address)).encode()
+        self.host_line = b"host: %b" % (host or _own_host(self._place)).encode()
         self.healthy = True
         self._health = health
         self._clock = clock
         self._log = log
+        self._dial = dial
         self._streak = 0
         self._checking: asyncio.Task[None] | None = None
 
@@ -141,7 +145,7 @@ class Target:
         """Ask once, over a connection of its own; 2xx and 3xx are good."""
         request = UpstreamRequest("GET", health.path.encode(), [(b"connection", b"close")], NO_BODY, health.timeout)
         limits = PoolLimits(1, 0, health.timeout, health.timeout, 1 << 20)
-        pool = Pool(self.pool.address, limits, self._clock)
+        pool = Pool(self._place, limits, self._clock, self._dial)
         try:
             async with asyncio.timeout(health.timeout):
                 deadline = self._clock() + health.timeout

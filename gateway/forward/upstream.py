@@ -22,7 +22,7 @@ import structlog
 from gateway.errors import Undelivered, UpstreamUnavailable
 from gateway.forward.answer import Answer
 from gateway.forward.connection import Connection
-from gateway.forward.pool import PoolLimits
+from gateway.forward.pool import Dial, PoolLimits, dial
 from gateway.forward.request import REPEATABLE, SMALL_BODY, UpstreamRequest, head_lines, message
 from gateway.forward.target import Target
 from gateway.model import Body
@@ -99,9 +99,17 @@ class Upstream:
         settings: see UpstreamSettings.
         clock: monotonic seconds.
         log: the application log.
+        dial: makes the connections.
     """
 
-    def __init__(self, settings: UpstreamSettings, *, clock: Callable[[], float] = monotonic, log: Any = None) -> None:
+    def __init__(
+        self,
+        settings: UpstreamSettings,
+        *,
+        clock: Callable[[], float] = monotonic,
+        log: Any = None,
+        dial: Dial = dial,
+    ) -> None:
         limits = PoolLimits(
             settings.connections,
             settings.waiting,
@@ -113,7 +121,7 @@ class Upstream:
         self.clock = clock
         log = (structlog.get_logger() if log is None else log).bind(system=settings.name)
         self._targets = [
-            Target(address, settings.host, limits, settings.breaker, settings.health, clock, log)
+            Target(address, settings.host, limits, settings.breaker, settings.health, clock, log, dial)
             for address in settings.targets
         ]
         self._repeatable = REPEATABLE if settings.retry == "safe" else frozenset[str]()

@@ -1,8 +1,9 @@
-"""The desk inside a worker: reached like a system, in a folder of its own, with errors that stay what they are."""
+"""The desk inside a worker: reached like a system, over sockets without an address; its errors stay what they are."""
 
 import asyncio
 import gc
-from pathlib import Path
+import tempfile
+import warnings
 from urllib.parse import urlencode
 
 import pytest
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from gateway.desk.application import make_desk
 from gateway.desk.host import REQUEST_FIELDS, DeskForwarder, desk_items
-from gateway.errors import ItemUnknown, SignInMalformed, SignInRefused, VerifierUnavailable
+from gateway.errors import ItemUnknown, SignInMalformed, SignInRefused, UpstreamUnavailable, VerifierUnavailable
 from gateway.model import NO_BODY, Inbound, Item, Kind, Outbound, Visit
 from gateway.signin_settings import OWN_CHANNELS
 
@@ -130,15 +131,44 @@ async def test_nothing_is_kept_of_requests_that_have_ended(world, forwarder):
     assert forwarder._calls == {}
 
 
-async def test_nobody_else_may_enter_and_nothing_is_left_behind(world):
+async def test_nothing_of_the_desk_is_in_the_file_system(world, tmp_path, monkeypatch):
+    """A worker that is killed leaves nothing behind, and one whose root is read-only has a desk as well."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     forwarder = DeskForwarder(world.desk, structlog.get_logger())
     await forwarder.start()
-    [target] = forwarder.status()["targets"]
-    folder = Path(target["address"].removeprefix("unix:")).parent
-    assert folder.stat().st_mode & 0o777 == 0o700
+    async with forwarder.send(outbound("/sso/session")) as reply:
+        assert reply.status == 200
     await forwarder.stop()
-    assert not folder.exists()
-    gc.collect()
+
+
+async def test_a_desk_that_has_closed_is_503_and_not_broken(world):
+    forwarder = DeskForwarder(world.desk, structlog.get_logger())
+    await forwarder.start()
+    await forwarder.stop()
+    with pytest.raises(UpstreamUnavailable, match="closed"):
+        async with forwarder.send(outbound("/sso/session")):
+            pass
+
+
+@pytest.mark.parametrize("turns", range(1, 5))
+async def test_who_leaves_while_the_desk_is_dialled_takes_both_sockets_along(forwarder, turns):
+    """At whatever turn of the loop that is: a socket that nobody closes says so when it is collected."""
+
+    async def ask():
+        async with forwarder.send(outbound("/sso/session")):
+            pass
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        asking = asyncio.create_task(ask())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait({asking})
+        del asking
+        await forwarder.stop()
+        gc.collect()
+    assert [one for one in told if issubclass(one.category, ResourceWarning)] == []
 
 
 async def test_a_desk_that_never_opened_closes(world):
@@ -194,8 +224,8 @@ def test_items_have_their_own_codes_and_no_field_is_passed_that_claims_an_identi
     assert not {name for name in REQUEST_FIELDS if name.startswith((b"tongguan", b"x-tongguan", b"x-tif"))}
 
 
-async def test_a_burst_is_not_turned_away_by_the_desk_s_own_socket(forwarder):
-    """A full queue of a Unix socket refuses at once (EAGAIN), and that would be a 503 although the desk is idle."""
+async def test_a_burst_is_not_turned_away_by_the_desk_s_own_sockets(forwarder):
+    """Who finds all connections in use waits for one; there is no queue that could be full while the desk is idle."""
 
     async def ask(number):
         asked = outbound("/sso/session")
