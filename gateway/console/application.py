@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.http_parser import RawRequestMessage
@@ -82,8 +81,8 @@ def _refusal(request: web.Request, exc: Exception, id: str) -> GatewayError:  # 
 def _refused(request: web.Request, error: GatewayError, id: str) -> web.Response:  # noqa: A002 - as above
     wants_page = not request.path.startswith(PREFIX) and "text/html" in request.headers.get("Accept", "").lower()
     if wants_page and isinstance(error, TokenMissing) and request.method == "GET":
-        back = quote(request.raw_path, safe="")
-        return web.Response(status=303, headers={"Location": f"/sign-in?return_to={back}", "Cache-Control": "no-store"})
+        location = signing_in.sign_in_address(request.raw_path)
+        return web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
     fields, body = render(error, id, b"", request.headers.get("Accept-Language", "").encode("latin-1", "replace"))
     response = problem_page(request, error, id) if wants_page else web.Response(status=error.status, body=body)
     for name, value in fields:

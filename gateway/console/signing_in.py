@@ -5,7 +5,7 @@ api_session.py is the same for programs. The ledger (staff_sign_in.py) counts fa
 
 from io import BytesIO
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import segno
 from aiohttp import web
@@ -42,6 +42,7 @@ _STEPS: dict[Missing | None, str] = {
     "second-factor-enrolment": "/second-factor/enrol",
 }
 _LONGEST_ADDRESS = 2048
+"""Characters of an address to come back to as it stands in another one, escaped; see gateway/desk/addresses.py."""
 
 
 class SignInInput(Settings):
@@ -259,6 +260,16 @@ def _next(request: web.Request, missing: Missing | None) -> str:
     return _STEPS[missing] if back == HOME else f"{_STEPS[missing]}?{urlencode({'return_to': back})}"
 
 
+def sign_in_address(target: str) -> str:
+    """Address of the sign-in that leads back to what was asked for; to its path alone where the query is too long.
+
+    Args:
+        target: path and query.
+    """
+    back = next(filter(_is_short, (target, target.partition("?")[0])), HOME)
+    return "/sign-in" if back == HOME else f"/sign-in?{urlencode({'return_to': back})}"
+
+
 def _return_to(request: web.Request) -> str:
     """Where somebody wanted to go: a path here and nothing else, in one reading only."""
     address = request.query.get("return_to", HOME)
@@ -267,7 +278,11 @@ def _return_to(request: web.Request) -> str:
         check_target(path, query)
     except TargetRefused:
         return HOME
-    return address if len(address) <= _LONGEST_ADDRESS else HOME
+    return address if _is_short(address) else HOME
+
+
+def _is_short(address: str) -> bool:
+    return len(quote_plus(address)) <= _LONGEST_ADDRESS
 
 
 def _ask(request: web.Request, name: str, error: Any = None, **values: Any) -> web.Response:

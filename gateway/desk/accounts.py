@@ -10,7 +10,15 @@ import msgspec
 from aiohttp import web
 
 from gateway.desk.acting import human
-from gateway.desk.addresses import HOME, check_return, link_address, login_address, may_return, public_address
+from gateway.desk.addresses import (
+    HOME,
+    check_return,
+    link_address,
+    login_address,
+    may_return,
+    public_address,
+    way_back,
+)
 from gateway.desk.arriving import Arrival
 from gateway.desk.browser import check_same_site, find_session, read_binding, require_session, tell_caller
 from gateway.desk.call import note
@@ -155,7 +163,7 @@ async def ask_link(request: web.Request) -> web.Response:
     channel = desk.channel(request.match_info["channel"])
     session = await find_session(request)
     if session is None or session.signed_in.account is not None:
-        return see_other(login_address(request.raw_path))
+        return see_other(login_address(way_back(request.raw_path, ()) or HOME))
     return_to = read_query(request).get("return_to", HOME)
     return page(
         "link",

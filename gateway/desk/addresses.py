@@ -5,7 +5,7 @@ Everything that becomes a `Location` comes from here or from a platform's plugin
 
 import re
 from collections.abc import Sequence
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from aiohttp import web
 
@@ -25,7 +25,8 @@ COMPUTER = f"{MY}computer"
 """Where a designated computer is enrolled and shown."""
 
 LONGEST = 2048
-"""Characters of an address to come back to."""
+"""Characters of an address to come back to as it stands in another one, escaped: proxies by default take no more than
+4 KiB for the head of an answer, the address of a redirect included."""
 
 _CHARACTER = r"(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})"
 _LOCAL = re.compile(rf"(?:/{_CHARACTER}+)*/?(?:\?(?:{_CHARACTER}|[/?])*)?")
@@ -42,7 +43,7 @@ def is_local(address: str) -> bool:
     """Tell whether an address is a path of this very host, in one reading only."""
     path, _, query = address.partition("?")
     plain = (
-        0 < len(address) <= LONGEST
+        0 < len(quote_plus(address)) <= LONGEST
         and address.startswith("/")
         and _LOCAL.fullmatch(address) is not None
         and _NEVER.search(address) is None
@@ -83,6 +84,19 @@ def check_return(address: str, allowed: Sequence[str]) -> str:
     return address
 
 
+def way_back(target: str, allowed: Sequence[str]) -> str | None:
+    """Where to come back to after signing in: what was asked for; its path alone where the query is too long or odd.
+
+    Args:
+        target: path and query that were asked for.
+        allowed: see may_return.
+
+    Returns:
+        None where a visitor may be sent to neither.
+    """
+    return next((one for one in (target, target.partition("?")[0]) if may_return(one, allowed)), None)
+
+
 def login_address(return_to: str, **wanted: str | None) -> str:
     """Address of the desk's login.
 
@@ -104,14 +118,15 @@ def computer_address(return_to: str) -> str:
 
 
 def link_address(channel: str, id: str, return_to: str) -> str:  # noqa: A002
-    """Address of the page where a channel account is linked to whoever is signed in.
+    """Address of the page where a channel account is linked to whoever is signed in; she may be sent to sign in first.
 
     Args:
         channel: name of the channel.
         id: of the kept account.
-        return_to: where the visitor wants to go afterwards.
+        return_to: where the visitor wants to go afterwards; left out where it is too long to be carried along twice.
     """
-    return f"{SIGN_IN_PREFIX}channels/{channel}/link/{id}?{urlencode({'return_to': return_to})}"
+    page = f"{SIGN_IN_PREFIX}channels/{channel}/link/{id}"
+    return way_back(f"{page}?{urlencode({'return_to': return_to})}", ()) or page
 
 
 def public_address(request: web.Request, path: str) -> str:

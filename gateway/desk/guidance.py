@@ -7,7 +7,7 @@ strongly enough, is kept, and offered to her again by continuing.py.
 from collections.abc import Collection
 
 from gateway.desk.acting import human, who_is
-from gateway.desk.addresses import CONTINUE, MY, computer_address, login_address, may_return
+from gateway.desk.addresses import CONTINUE, MY, computer_address, login_address, way_back
 from gateway.desk.parameters import FORM, MOST_FIELDS, parse
 from gateway.errors import (
     ClientGone,
@@ -103,7 +103,7 @@ class Guide:
         if inbound.method != "GET" or inbound.upgrade is not None:
             return None
         whole = f"{inbound.path}?{inbound.query}" if inbound.query else inbound.path
-        return next((one for one in (whole, inbound.path) if may_return(one, self._login.return_to)), None)
+        return way_back(whole, self._login.return_to)
 
     async def _keep(self, inbound: Inbound, sender: Principal) -> str | None:
         """Keep a form of one of our own pages; gives its id, None for everything else."""

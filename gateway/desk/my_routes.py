@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.contracts import Settings
 from gateway.desk import pages
-from gateway.desk.addresses import MY, login_address, may_return
+from gateway.desk.addresses import MY, login_address, way_back
 from gateway.desk.browser import Caller, check_same_site, find_caller, require_caller
 from gateway.desk.desk import Desk, desk_of
 from gateway.desk.my import SelfService
@@ -79,7 +79,7 @@ class Serving:
             wants_page = operation is None or pages.wants_page(request)
             caller = await find_caller(request)
             if caller is None and wants_page:
-                return pages.see_other(login_address(_way_back(request)))
+                return pages.see_other(login_address(way_back(request.raw_path, ()) or MY))
             caller = caller or await require_caller(request)
             if operation is None or (wants_page and path in _PAGES):
                 return await self._page(request, caller, _PAGES[path])
@@ -139,11 +139,6 @@ class Serving:
         around: dict[str, Any] = {"csrf_token": token, "failed": failed, "legal": asked.owner.kind == "legal"}
         around |= {"word": word, "at": pages.local_time}
         return pages.page(page.template, status=status, scripts=page.scripts, **around, **shown)
-
-
-def _way_back(request: web.Request) -> str:
-    """Where to come back to after signing in: to where somebody wanted to go, or to where all begins."""
-    return request.raw_path if may_return(request.raw_path, ()) else MY
 
 
 async def _read_entered(request: web.Request) -> dict[str, Any]:

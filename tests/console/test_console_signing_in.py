@@ -186,6 +186,22 @@ async def test_whoever_wanted_a_page_gets_there_after_every_step(world):
 
 
 @pytest.mark.parametrize(
+    ("asked", "back"),
+    [
+        ("/units?text=" + "%E5%8D%95" * 130, "?return_to=%2Funits%3Ftext%3D" + "%25E5%258D%2595" * 130),
+        ("/units?text=" + "%E5%8D%95" * 800, "?return_to=%2Funits"),
+        ("/units/" + "x" * 3000, ""),
+    ],
+    ids=["long", "too long", "a path that is too long"],
+)
+async def test_the_way_to_the_sign_in_is_short_however_long_the_address_was(world, asked, back):
+    """Proxies by default take no more than 4 KiB for the head of an answer: what is too long loses its query."""
+    answer = await world.visitor().get(asked)
+    assert (answer.status, answer.headers["Location"]) == (303, f"/sign-in{back}")
+    assert (await world.visitor().get(answer.headers["Location"])).status == 200
+
+
+@pytest.mark.parametrize(
     "address",
     ["https://evil.example", "//evil.example", "/\\evil.example", "/%2f/evil", "/..//evil.example", "evil", ""],
 )

@@ -138,6 +138,15 @@ async def test_h5_sends_who_is_not_linked_to_the_platform_first(world, browser):
     assert (await confirm(browser, page.location)).location == "/x"
 
 
+@pytest.mark.parametrize("return_to", ["/x?q=" + "%E6%9C%8D" * count for count in (1, 80, 135)])
+async def test_h5_links_also_who_wants_to_go_to_a_long_address(browser, return_to):
+    """That the link's page could not carry along through the login costs her the way back, not the link."""
+    asked = (await browser.get(f"/sso/channels/wechat/login?{urlencode({'return_to': return_to})}")).asked()
+    page = await browser.get(f"/sso/channels/wechat/callback?{urlencode({'state': asked['state'], 'code': 'code-1'})}")
+    assert len(page.location) < 2200
+    assert (await confirm(browser, page.location)).location == (return_to if len(return_to) < 800 else "/sso/")
+
+
 async def test_h5_signs_in_whoever_is_linked(world, browser):
     await test_h5_sends_who_is_not_linked_to_the_platform_first(world, browser)
     asked = (await browser.get("/sso/channels/wechat/login?return_to=/y")).asked()

@@ -1,13 +1,14 @@
 """Where a visitor may be sent after signing in: to a path of this host, read in one way, or nowhere."""
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
+from desk_world import PORTAL, Browser
 from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from gateway.desk.addresses import is_local, may_return
+from gateway.desk.addresses import LONGEST, is_local, may_return, way_back
 from gateway.inbound import check_target
 
 ELSEWHERE = {
@@ -88,6 +89,50 @@ def test_a_path_of_this_host_is_fine(address):
 def test_only_the_listed_beginnings_are_come_back_to(address, fine):
     """A beginning ends at a slash, so that no other path has it by chance; our own home page is always there."""
     assert may_return(address, ["/portal", "/forms/"]) is fine
+
+
+LONG = "/x?q=" + "%E6%9C%8D" * 100
+"""905 characters; 1,511 where it stands in another address, and 2,117 where that one stands in one in turn."""
+
+
+def test_an_address_is_measured_as_it_stands_in_another_one():
+    """`%` is three characters there: what just fits by itself would make a redirect that proxies refuse."""
+    fits, begins = "/" + "a" * (LONGEST - len("%2F")), "/x?q="
+    escapes = (LONGEST - len(quote(begins, safe=""))) // len("%2541")
+    for address, longer in ((fits, fits + "a"), (begins + "%41" * escapes, begins + "%41" * (escapes + 1))):
+        assert may_return(address, ["/"])
+        assert not may_return(longer, ["/"])
+
+
+@pytest.mark.parametrize(
+    ("target", "back"),
+    [
+        ("/x?q=1", "/x?q=1"),
+        (LONG, LONG),
+        (LONG * 2, "/x"),
+        ("/x?q=1;2", "/x"),
+        ("/" + "x" * LONGEST, None),
+        ("/y?q=1", None),
+    ],
+    ids=["short", "long", "too long", "odd", "a path that is too long", "somewhere else"],
+)
+def test_who_signs_in_comes_back_to_what_she_asked_for_or_to_its_path(target, back):
+    assert way_back(target, ["/x"]) == back
+
+
+PAGES = (f"/sso/channels/wechat/link/{'k' * 43}", "/sso/my/computer", "/sso/my/history")
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("times", [1, 2, 5])
+async def test_a_page_of_the_desk_leads_to_the_login_by_a_short_address(my_world, aiohttp_client, path, times):
+    """However long the address was that was asked for, and the login takes it."""
+    browser = Browser(await aiohttp_client(my_world.application))
+    page = await browser.get(f"{path}?{urlencode({'return_to': LONG * times})}")
+    assert len(page.location) < LONGEST + 100
+    assert page.asked()["return_to"] == path
+    page = await browser.get(page.location)
+    assert (page.status, page.location.startswith(f"{PORTAL}/")) == (303, True)
 
 
 @example("%a0")
