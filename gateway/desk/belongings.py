@@ -141,6 +141,7 @@ async def _asked_removal(request: web.Request) -> tuple[Caller, str]:
 
 
 def _page(request: web.Request, caller: Caller, what: str, owned: list[Owned]) -> web.Response:
-    token = "" if caller.session is None else desk_of(request).sessions.request_token(caller.session.id)
+    desk = desk_of(request)
+    token = "" if caller.session is None else desk.sessions.request_token(caller.session.id)
     rows: list[dict[str, Any]] = [one._asdict() | {"since": local_time(one.created_at)} for one in owned]
-    return page("belongings", what=what, owned=rows, csrf_token=token)
+    return page("belongings", what=what, owned=rows, csrf_token=token, my=desk.my is not None)

@@ -67,6 +67,11 @@ class Desk(msgspec.Struct, frozen=True, eq=False):
         if self.recording is not None:
             await self.recording.note(signed_in, self.log)
 
+    def kept(self) -> list[str]:
+        """What people can have here beside a session, by the names of its pages: `links`, `devices`, or neither."""
+        found = ["links"] if self.links is not None and self.channels else []
+        return found + (["devices"] if self.devices is not None else [])
+
     def places(self) -> list[tuple[str, Kind]]:
         """Where one can sign in, and as whom, in the order in which a visitor is asked."""
         login = self.login

@@ -20,10 +20,10 @@ async def home(request: web.Request) -> web.Response:
     desk = desk_of(request)
     session = await find_session(request)
     if session is None:
-        return page("home", places=ways_in(desk, Wish()), who=None, my=False)
+        return page("home", places=ways_in(desk, Wish()), who=None)
     who = described(session, desk.sessions.request_token(session.id))
     times = {name: local_time(who[name]) for name in ("since", "expires")}
-    return page("home", places=[], who=who | times, my=desk.my is not None)
+    return page("home", places=[], who=who | times, my=desk.my is not None, kept=desk.kept())
 
 
 async def session_state(request: web.Request) -> web.Response:

@@ -166,7 +166,7 @@ async def overview(asked: Asked) -> Overview:
 
 
 async def _home(asked: Asked) -> dict[str, Any]:
-    return {"overview": await overview(asked)}
+    return {"overview": await overview(asked), "kept": asked.desk.kept()}
 
 
 OPERATIONS = (
