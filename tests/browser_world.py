@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 ARTEFACTS = Path(__file__).parents[1] / ".artefacts"
 AXE = files("axe_core_python").joinpath("axe.min.js")
 AXE_OPTIONS = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], resultTypes: ['violations']}"
-DEADLINE = 15
+DEADLINE = 45
 FLAGS = (
     "--headless=new",
     "--no-sandbox",

@@ -15,7 +15,7 @@ from gateway.model import ALLOW, NO_BODY, Body, Credential, Inbound, Item, Kind,
 from gateway.throttle import Rates, Throttle
 
 NOW = 1_700_000_000.0
-DEADLINE = 5.0
+DEADLINE = 20.0
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 ITEM = Item("item-1", "个人住院结算信息查询", "medical", frozenset({Kind.NATURAL}), 0, "system")
 _RATES = Rates()

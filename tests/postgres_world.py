@@ -21,7 +21,7 @@ import asyncpg
 
 from gateway.ledger import open_ledger
 
-DEADLINE = 20.0
+DEADLINE = 45.0
 TEMPLATE = "migrated"
 READY = b"ready to accept connections"
 # A committed change survives a kill of the server, and nobody tests what a power failure of the machine does.

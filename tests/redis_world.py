@@ -15,7 +15,7 @@ import redis
 
 from gateway.signin_settings import RedisSettings
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 
 
 class RedisServer:

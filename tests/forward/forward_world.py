@@ -16,7 +16,7 @@ from gateway.forward.upstream import Sending, Upstream
 from gateway.model import NO_BODY, Body, Field, Reply
 from gateway.settings import DirectSettings
 
-DEADLINE = 5.0
+DEADLINE = 20.0
 """Seconds after which a test gives up waiting for something that should have happened."""
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"

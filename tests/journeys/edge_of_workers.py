@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from plugin_world import Signer
 from record_files import records_in
 
-DEADLINE = 15.0
+DEADLINE = 45.0
 HOST = "edge.test"
 ISSUER = "https://id.province.example"
 PATHS = ("/open/{n}", "/slow/{n}", "/private/{n}")

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 HERE = Path(__file__).parent
-DEADLINE = 15.0
+DEADLINE = 45.0
 QUICK = {"backoff": 0.05, "prepare": 2.0}
 
 

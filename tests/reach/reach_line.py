@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from tests.journeys.edge_of_workers import HOST
 
-DEADLINE = 10.0
+DEADLINE = 30.0
 """Seconds after which whatever still waits has hung."""
 
 _CODE = re.compile(rb'"code":"([a-z-]+)"')
