@@ -13,6 +13,7 @@ from gateway.ledger.applications import Applications
 from gateway.ledger.bindings import Bindings
 from gateway.ledger.changes import History
 from gateway.ledger.designated import DesignatedDevices
+from gateway.ledger.dossier import Dossiers
 from gateway.ledger.grants import Grants
 from gateway.ledger.imports import Imports
 from gateway.ledger.operators import Operators
@@ -55,6 +56,7 @@ class Console(msgspec.Struct, frozen=True, eq=False):
     appeals: Appeals
     devices: DesignatedDevices
     queues: Queues
+    dossiers: Dossiers
     history: History
     imports: Imports
     comparing: Comparing

@@ -13,6 +13,7 @@ from gateway.ledger.applications import Applications
 from gateway.ledger.bindings import Bindings
 from gateway.ledger.changes import History
 from gateway.ledger.designated import DesignatedDevices
+from gateway.ledger.dossier import Dossiers
 from gateway.ledger.grants import Grants
 from gateway.ledger.imports import Imports
 from gateway.ledger.operators import Operators
@@ -73,6 +74,7 @@ def open_console(
         appeals=Appeals(office),
         devices=DesignatedDevices(office),
         queues=Queues(office),
+        dossiers=Dossiers(office),
         history=History(office),
         imports=Imports(office, staff, operators, grants),
         comparing=comparing,

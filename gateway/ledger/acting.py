@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +20,7 @@ from gateway.errors import Conflict, Forbidden
 from gateway.ledger.database import Database
 from gateway.ledger.facts import refresh_facts
 from gateway.ledger.history import note_change
-from gateway.ledger.office_tables import LOOKS, PARTIES, POSTS, STAFF
+from gateway.ledger.office_tables import PARTIES, POSTS, STAFF
 from gateway.ledger.powers import POWERS, Power, Role
 from gateway.ledger.rules import Rules
 from gateway.ledger.values import Officer, Person
@@ -29,9 +29,6 @@ STAFF_ISSUER = "staff"
 """Stands in the history as the issuer of what staff did; the subject is the id of the staff member."""
 ITSELF = Person("gateway", "gateway")
 """Stands in the history for what the gateway did by itself."""
-
-ONE_LOOK = 60.0
-"""Seconds within which looks of one post at the same are one: a page asks for a record in several parts."""
 
 _ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
 
@@ -254,22 +251,6 @@ async def find_post(connection: AsyncConnection, staff: str, *, kept: bool = Tru
         question = question.with_for_update(read=True, of=POSTS)
     row = (await connection.execute(question)).one_or_none()
     return None if row is None else Officer(row.staff_id, row.login, row.name, row.id, Role(row.role), row.scope)
-
-
-async def note_look(act: Act, party: str, what: str = "unit") -> None:
-    """Write down that staff looked at somebody's data; the owner can see it. Within ONE_LOOK the same look is one.
-
-    Args:
-        act: of the staff.
-        party: at whose.
-        what: `unit` is the record and all that stands with it; `candidates` and `comparison` ask a business system.
-    """
-    officer = act.staff
-    same = (LOOKS.c.party_id == party) & (LOOKS.c.post_id == officer.post) & (LOOKS.c.what == what)
-    lately = select(LOOKS.c.id).where(same, LOOKS.c.at > act.now - ONE_LOOK, LOOKS.c.at <= act.now).limit(1)
-    if await act.connection.scalar(lately) is None:
-        values = {"at": act.now, "party_id": party, "staff_id": officer.staff, "post_id": officer.post, "what": what}
-        await act.connection.execute(insert(LOOKS).values(**values))
 
 
 def check_version(found: int, expected: int) -> None:

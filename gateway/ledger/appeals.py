@@ -6,18 +6,20 @@ The claimant never learns who holds the number, or whether anybody does, and the
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import is_within
 from gateway.errors import AudienceNotAllowed, Conflict, Forbidden
-from gateway.ledger.acting import Act, Office, check_version, new_id, note_look
+from gateway.ledger.acting import Act, Office, check_version, new_id
 from gateway.ledger.bindings import check_local_id, end_binding
 from gateway.ledger.entries import AppealRecord
 from gateway.ledger.inputs.claims import AppealInput, DecisionInput
+from gateway.ledger.looks import find_row, looking
 from gateway.ledger.office_tables import APPEALS, BINDINGS, PARTIES
 from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_state, not_yours
-from gateway.ledger.rows import change_row, look_at, own_party, owned, staff_row
+from gateway.ledger.rows import change_row, own_party, owned, staff_row
 from gateway.ledger.values import Officer, Owner, Page
 
 _FREED = "申诉成立，编号另有所属。 An appeal was upheld: the number is another unit's."
@@ -83,9 +85,8 @@ class Appeals:
             Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
                 Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            await look_at(act, APPEALS, id, party)
-            return await _record(act, id)
+        async with looking(self._office, by, party) as (connection, unit):
+            return _read(await find_row(connection, _question(APPEALS.c.party_id == unit.id), id))
 
     async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[AppealRecord]:
         """A page, from 1, of a unit's appeals, the newest first. The unit can see who looked.
@@ -93,10 +94,8 @@ class Appeals:
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            unit = await act.party(party)
-            await note_look(act, unit.id)
-            return await read_counted(act.connection, _question(APPEALS.c.party_id == unit.id), page, _read)
+        async with looking(self._office, by, party) as (connection, unit):
+            return await read_appeals(connection, unit.id, page)
 
     async def of(self, owner: Owner, page: int = 1) -> Page[AppealRecord]:
         """A page, from 1, of the appeals of the owner's unit, the newest first.
@@ -157,6 +156,11 @@ async def _free(act: Act, appeal: Row[Any], claimant: str) -> None:
 async def _record(act: Act, id_: str) -> AppealRecord:
     row = (await act.connection.execute(_question(APPEALS.c.id == id_))).one()
     return _read(row)
+
+
+async def read_appeals(connection: AsyncConnection, party: str, page: int) -> Page[AppealRecord]:
+    """A page of a unit's appeals, from 1, the newest first. For staff, within looking."""
+    return await read_counted(connection, _question(APPEALS.c.party_id == party), page, _read)
 
 
 def _question(condition: ColumnElement[bool]) -> Select[Any]:

@@ -7,16 +7,18 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import Conflict, FieldProblem, InputRefused
-from gateway.ledger.acting import Act, Office, Party, check_version, new_id, note_look, state_not_reachable
+from gateway.ledger.acting import Act, Office, Party, check_version, new_id, state_not_reachable
 from gateway.ledger.inputs.deciding import ReviewInput
 from gateway.ledger.inputs.units import ApplicationInput
+from gateway.ledger.looks import find_row, looking
 from gateway.ledger.office_tables import APPLICATIONS, STAFF
 from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_second_person, check_state
-from gateway.ledger.rows import approval, change_row, look_at, proposal, staff_row
+from gateway.ledger.rows import approval, change_row, proposal, staff_row
 from gateway.ledger.rules import Rules
 from gateway.ledger.values import Officer, Page
 from gateway.model import Kind
@@ -126,9 +128,8 @@ class Applications:
             Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
                 Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            await look_at(act, APPLICATIONS, id, party)
-            return await _record(act, id)
+        async with looking(self._office, by, party) as (connection, unit):
+            return _read(await find_row(connection, _question(APPLICATIONS.c.party_id == unit.id), id))
 
     async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[ApplicationRecord]:
         """A page, from 1, of a unit's applications, the newest first. The unit can see who looked.
@@ -136,10 +137,8 @@ class Applications:
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            unit = await act.party(party)
-            await note_look(act, unit.id)
-            return await read_counted(act.connection, _question(APPLICATIONS.c.party_id == unit.id), page, _read)
+        async with looking(self._office, by, party) as (connection, unit):
+            return await read_applications(connection, unit.id, page)
 
 
 def _check_unit(unit: Party) -> None:
@@ -205,6 +204,11 @@ async def _reject(act: Act, row: Row[Any], unit: Party, reason: str) -> None:
 async def _record(act: Act, id_: str) -> ApplicationRecord:
     row = (await act.connection.execute(_question(APPLICATIONS.c.id == id_))).one()
     return _read(row)
+
+
+async def read_applications(connection: AsyncConnection, party: str, page: int) -> Page[ApplicationRecord]:
+    """A page of a unit's applications, from 1, the newest first. For staff, within looking."""
+    return await read_counted(connection, _question(APPLICATIONS.c.party_id == party), page, _read)
 
 
 def _question(condition: ColumnElement[bool]) -> Select[Any]:

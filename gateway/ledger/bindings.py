@@ -7,17 +7,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import Conflict, FieldProblem, InputRefused
-from gateway.ledger.acting import Act, Office, Party, check_version, new_id, note_look
+from gateway.ledger.acting import Act, Office, Party, check_version, new_id
 from gateway.ledger.entries import BindingRecord
 from gateway.ledger.inputs.claims import BindingInput
 from gateway.ledger.inputs.texts import read_reason
+from gateway.ledger.looks import find_row, looking
 from gateway.ledger.office_tables import BINDINGS
 from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready, check_second_person, check_state, is_taken
-from gateway.ledger.rows import approval, change_row, end_row, look_at, owned, proposal, staff_row
+from gateway.ledger.rows import approval, change_row, end_row, owned, proposal, staff_row
 from gateway.ledger.rules import Rules
 from gateway.ledger.values import Officer, Owner, Page
 
@@ -115,9 +117,8 @@ class Bindings:
             Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
                 Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            await look_at(act, BINDINGS, id, party)
-            return await _record(act, id)
+        async with looking(self._office, by, party) as (connection, unit):
+            return _read(await find_row(connection, _question(BINDINGS.c.party_id == unit.id), id))
 
     async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[BindingRecord]:
         """A page, from 1, of a unit's bindings, the newest first, also those that ended. The unit can see who looked.
@@ -125,10 +126,8 @@ class Bindings:
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            unit = await act.party(party)
-            await note_look(act, unit.id)
-            return await read_counted(act.connection, _question(BINDINGS.c.party_id == unit.id), page, _read)
+        async with looking(self._office, by, party) as (connection, unit):
+            return await read_bindings(connection, unit.id, page)
 
     async def of(self, owner: Owner) -> list[BindingRecord]:
         """The live bindings of the owner's unit, without what staff compared: a wrong guess is somebody else's record.
@@ -216,6 +215,11 @@ async def _approve(act: Act, unit: Party, row: Row[Any]) -> None:
 async def _record(act: Act, id_: str) -> BindingRecord:
     row = (await act.connection.execute(_question(BINDINGS.c.id == id_))).one()
     return _read(row)
+
+
+async def read_bindings(connection: AsyncConnection, party: str, page: int) -> Page[BindingRecord]:
+    """A page of a unit's bindings, from 1, the newest first, also those that ended. For staff, within looking."""
+    return await read_counted(connection, _question(BINDINGS.c.party_id == party), page, _read)
 
 
 def _question(condition: ColumnElement[bool]) -> Select[Any]:

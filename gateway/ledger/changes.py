@@ -5,11 +5,13 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import mask_name
-from gateway.ledger.acting import STAFF_ISSUER, Office, note_look
+from gateway.ledger.acting import STAFF_ISSUER, Office
 from gateway.ledger.inputs.grants import DAY, begin_of
 from gateway.ledger.inputs.units import HistoryInput
+from gateway.ledger.looks import looking
 from gateway.ledger.office_tables import PARTIES, POSTS, STAFF
 from gateway.ledger.paging import read_counted
 from gateway.ledger.parties import within
@@ -80,10 +82,8 @@ class History:
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            party = await act.party(id)
-            await note_look(act, party.id)
-            return await read_counted(act.connection, _entries(CHANGES.c.party_id == party.id), page, _read)
+        async with looking(self._office, by, id) as (connection, party):
+            return await read_history(connection, party.id, page)
 
     async def everything(self, by: Officer, asked: HistoryInput) -> Page[HistoryEntry]:
         """The whole history, the latest first; of a post with a region what concerns that region's records alone.
@@ -110,6 +110,11 @@ class History:
         own = and_(CHANGES.c.party_id.is_(None), CHANGES.c.issuer == owner.issuer, CHANGES.c.subject == owner.subject)
         async with self._office.database.reading() as connection:
             return await read_counted(connection, _entries(or_(owned(CHANGES, owner), own)), page, _read_masked)
+
+
+async def read_history(connection: AsyncConnection, party: str, page: int) -> Page[HistoryEntry]:
+    """What happened to a record and everything of it, the latest first, with whole names. For staff, within looking."""
+    return await read_counted(connection, _entries(CHANGES.c.party_id == party), page, _read)
 
 
 def _entries(*conditions: ColumnElement[bool]) -> Select[Any]:

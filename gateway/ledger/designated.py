@@ -7,19 +7,21 @@ import base64
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import CodeError, read_fingerprint
 from gateway.errors import Conflict, FieldProblem, InputRefused
-from gateway.ledger.acting import Act, Office, Party, check_version, new_id, note_look
+from gateway.ledger.acting import Act, Office, Party, check_version, new_id
 from gateway.ledger.entries import DesignatedRecord, PasskeyRecord
 from gateway.ledger.inputs.checking import check_input
 from gateway.ledger.inputs.designated import DeviceInput, PasskeyInput
 from gateway.ledger.inputs.texts import read_network, read_reason
+from gateway.ledger.looks import find_row, looking
 from gateway.ledger.office_tables import DESIGNATED
 from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready, check_second_person, check_state, not_yours
-from gateway.ledger.rows import change_row, end_row, look_at, own_party, owned, owner_row, staff_row
+from gateway.ledger.rows import change_row, end_row, own_party, owned, owner_row, staff_row
 from gateway.ledger.rules import Rules
 from gateway.ledger.values import Officer, Owner, Page
 
@@ -148,9 +150,8 @@ class DesignatedDevices:
             Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
                 Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            await look_at(act, DESIGNATED, id, party)
-            return await _record(act, id)
+        async with looking(self._office, by, party) as (connection, unit):
+            return _read(await find_row(connection, _question(DESIGNATED.c.party_id == unit.id), id))
 
     async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[DesignatedRecord]:
         """A page, from 1, of a unit's devices, the newest first, also those that ended. The unit can see who looked.
@@ -158,10 +159,8 @@ class DesignatedDevices:
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            unit = await act.party(party)
-            await note_look(act, unit.id)
-            return await read_counted(act.connection, _question(DESIGNATED.c.party_id == unit.id), page, _read)
+        async with looking(self._office, by, party) as (connection, unit):
+            return await read_designated(connection, unit.id, page)
 
     async def not_ended(self, by: Officer, party: str) -> list[DesignatedRecord]:
         """A unit's devices but those that ended, MOST_DEVICES at most, the newest first. The unit can see who looked.
@@ -169,11 +168,9 @@ class DesignatedDevices:
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            unit = await act.party(party)
-            await note_look(act, unit.id)
+        async with looking(self._office, by, party) as (connection, unit):
             kept = (DESIGNATED.c.party_id == unit.id) & (DESIGNATED.c.state != "ended")
-            return [_read(row) for row in (await act.connection.execute(_question(kept))).all()]
+            return [_read(row) for row in (await connection.execute(_question(kept))).all()]
 
     async def of(self, owner: Owner, page: int = 1) -> Page[DesignatedRecord]:
         """A page, from 1, of the devices of the owner's unit, the newest first, also those that ended.
@@ -285,6 +282,11 @@ async def _approve(act: Act, row: Row[Any]) -> None:
 async def _record(act: Act, id_: str) -> DesignatedRecord:
     row = (await act.connection.execute(_question(DESIGNATED.c.id == id_))).one()
     return _read(row)
+
+
+async def read_designated(connection: AsyncConnection, party: str, page: int) -> Page[DesignatedRecord]:
+    """A page of a unit's devices, from 1, the newest first, also those that ended. For staff, within looking."""
+    return await read_counted(connection, _question(DESIGNATED.c.party_id == party), page, _read)
 
 
 def _question(condition: ColumnElement[bool]) -> Select[Any]:

@@ -7,17 +7,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import Conflict, Forbidden
-from gateway.ledger.acting import Act, Office, Party, check_version, new_id, note_look
+from gateway.ledger.acting import Act, Office, Party, check_version, new_id
 from gateway.ledger.entries import GrantRecord
 from gateway.ledger.inputs.grants import GrantInput, Ground, Terms, day_of, read_terms
 from gateway.ledger.inputs.texts import read_reason
+from gateway.ledger.looks import find_row, looking
 from gateway.ledger.office_tables import DESIGNATED, GRANTS, OPERATORS
 from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready, check_second_person, check_state
-from gateway.ledger.rows import approval, change_row, end_row, look_at, owned, owner_row, proposal, staff_row
+from gateway.ledger.rows import approval, change_row, end_row, owned, owner_row, proposal, staff_row
 from gateway.ledger.rules import Rules
 from gateway.ledger.values import Officer, Owner, Page
 
@@ -166,9 +168,8 @@ class Grants:
             Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
                 Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            await look_at(act, GRANTS, id, party)
-            return await _record(act, id)
+        async with looking(self._office, by, party) as (connection, unit):
+            return _read(await find_row(connection, _question(GRANTS.c.party_id == unit.id), id))
 
     async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[GrantRecord]:
         """A page, from 1, of a unit's grants, the newest first, also those that ended. The unit can see who looked.
@@ -176,10 +177,8 @@ class Grants:
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            unit = await act.party(party)
-            await note_look(act, unit.id)
-            return await read_counted(act.connection, _question(GRANTS.c.party_id == unit.id), page, _read)
+        async with looking(self._office, by, party) as (connection, unit):
+            return await read_grants(connection, unit.id, page)
 
     async def of(self, owner: Owner, page: int = 1) -> Page[GrantRecord]:
         """A page, from 1, of the grants of the owner's unit, the newest first, also those that ended.
@@ -283,6 +282,11 @@ async def _require_operator(act: Act, grant: Row[Any]) -> None:
 async def _record(act: Act, id_: str) -> GrantRecord:
     row = (await act.connection.execute(_question(GRANTS.c.id == id_))).one()
     return _read(row)
+
+
+async def read_grants(connection: AsyncConnection, party: str, page: int) -> Page[GrantRecord]:
+    """A page of a unit's grants, from 1, the newest first, also those that ended. For staff, within looking."""
+    return await read_counted(connection, _question(GRANTS.c.party_id == party), page, _read)
 
 
 def _question(condition: ColumnElement[bool]) -> Select[Any]:

@@ -1,16 +1,73 @@
-"""Who of the staff looked at somebody's data, and when, as its owner may see it. acting.note_look writes it."""
+"""Staff look at somebody's data, which is written down; and who looked when, as its owner may see it."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import mask_name
-from gateway.ledger.acting import Office
+from gateway.ledger.acting import Act, Office, Party, is_id, outside_region
 from gateway.ledger.office_tables import LOOKS, POSTS, STAFF
 from gateway.ledger.paging import read_counted
+from gateway.ledger.powers import Power
 from gateway.ledger.rows import owned
-from gateway.ledger.values import Owner, Page
+from gateway.ledger.values import Officer, Owner, Page
+
+ONE_LOOK = 60.0
+"""Seconds within which looks of one post at the same are one: a program asks for a record in several parts."""
+
+
+@contextlib.asynccontextmanager
+async def looking(office: Office, by: Officer, party: str) -> AsyncIterator[tuple[AsyncConnection, Party]]:
+    """Somebody of the staff looks at a record: all that she reads until the end is one look, and its owner can see it.
+
+    Args:
+        office: where acts begin.
+        by: who looks, under PARTY_LOOK.
+        party: id of the record.
+
+    Returns:
+        A connection to read with, and the record.
+
+    Raises:
+        Forbidden, CannotDecide: as in Office.by_staff and Act.party; nothing was seen then.
+    """
+    async with office.by_staff(by, Power.PARTY_LOOK) as act:
+        row = await act.party(party)
+        await note_look(act, row.id)
+        yield act.connection, row
+
+
+async def find_row(connection: AsyncConnection, question: Select[Any], id: str) -> Row[Any]:  # noqa: A002 - as in contracts.Devices
+    """The row with an id among those that a question asks for.
+
+    Raises:
+        Forbidden: `not-your-region`, there is none of that id among them.
+    """
+    named = question.where(question.selected_columns.id == id)
+    row: Row[Any] | None = (await connection.execute(named)).one_or_none() if is_id(id) else None
+    if row is None:
+        raise outside_region()
+    return row
+
+
+async def note_look(act: Act, party: str, what: str = "unit") -> None:
+    """Write down that staff looked at somebody's data; the owner can see it. Within ONE_LOOK the same look is one.
+
+    Args:
+        act: of the staff.
+        party: at whose.
+        what: `unit` is the record and all that stands with it; `candidates` and `comparison` ask a business system.
+    """
+    officer = act.staff
+    same = (LOOKS.c.party_id == party) & (LOOKS.c.post_id == officer.post) & (LOOKS.c.what == what)
+    lately = select(LOOKS.c.id).where(same, LOOKS.c.at > act.now - ONE_LOOK, LOOKS.c.at <= act.now).limit(1)
+    if await act.connection.scalar(lately) is None:
+        values = {"at": act.now, "party_id": party, "staff_id": officer.staff, "post_id": officer.post, "what": what}
+        await act.connection.execute(insert(LOOKS).values(**values))
 
 
 class LookRecord(msgspec.Struct, frozen=True):
@@ -21,7 +78,7 @@ class LookRecord(msgspec.Struct, frozen=True):
         role: of the post, see Role.
         region: that the post covers, as a prefix of GB/T 2260 codes; empty covers all.
         staff: masked name of the staff member.
-        what: `unit`, `candidates` or `comparison`: what was shown, see acting.note_look.
+        what: `unit`, `candidates` or `comparison`: what was shown, see note_look.
     """
 
     at: float

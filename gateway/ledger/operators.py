@@ -7,17 +7,19 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import mask_citizen_number
 from gateway.errors import FieldProblem, InputRefused
-from gateway.ledger.acting import Act, Office, new_id, note_look, state_not_reachable
+from gateway.ledger.acting import Act, Office, new_id, state_not_reachable
 from gateway.ledger.endings import end_grants_of
 from gateway.ledger.inputs.units import LeaveInput, OperatorInput
+from gateway.ledger.looks import find_row, looking
 from gateway.ledger.office_tables import OPERATORS
 from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready
-from gateway.ledger.rows import look_at, owned, owner_row, staff_row
+from gateway.ledger.rows import owned, owner_row, staff_row
 from gateway.ledger.values import Officer, Owner, Page
 
 
@@ -127,9 +129,8 @@ class Operators:
             Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
                 Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            await look_at(act, OPERATORS, id, party)
-            return await _record(act, id)
+        async with looking(self._office, by, party) as (connection, unit):
+            return _read(await find_row(connection, _question(OPERATORS.c.party_id == unit.id), id))
 
     async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[OperatorRecord]:
         """A page, from 1, of a unit's operators, the newest first, also those that left. The unit can see who looked.
@@ -137,10 +138,8 @@ class Operators:
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            unit = await act.party(party)
-            await note_look(act, unit.id)
-            return await read_counted(act.connection, _question(OPERATORS.c.party_id == unit.id), page, _read)
+        async with looking(self._office, by, party) as (connection, unit):
+            return await read_operators(connection, unit.id, page)
 
     async def present(self, by: Officer, party: str) -> list[OperatorRecord]:
         """A unit's operators who have not left, however many, the newest first. The unit can see who looked.
@@ -148,11 +147,9 @@ class Operators:
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            unit = await act.party(party)
-            await note_look(act, unit.id)
+        async with looking(self._office, by, party) as (connection, unit):
             here = (OPERATORS.c.party_id == unit.id) & OPERATORS.c.left_at.is_(None)
-            return [_read(row) for row in (await act.connection.execute(_question(here))).all()]
+            return [_read(row) for row in (await connection.execute(_question(here))).all()]
 
     async def of(self, owner: Owner, page: int = 1) -> Page[OperatorRecord]:
         """A page, from 1, of the operators of the owner's unit, also those that left: who asks, then the newest first.
@@ -183,6 +180,11 @@ async def _leave(act: Act, row: Row[Any], action: str, reason: str) -> OperatorR
 async def _record(act: Act, id_: str) -> OperatorRecord:
     row = (await act.connection.execute(_question(OPERATORS.c.id == id_))).one()
     return _read(row)
+
+
+async def read_operators(connection: AsyncConnection, party: str, page: int) -> Page[OperatorRecord]:
+    """A page of a unit's operators, from 1, the newest first, also those that left. For staff, within looking."""
+    return await read_counted(connection, _question(OPERATORS.c.party_id == party), page, _read)
 
 
 def _question(condition: ColumnElement[bool], first: str | None = None) -> Select[Any]:

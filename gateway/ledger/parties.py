@@ -8,20 +8,14 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, CompoundSelect, Row, or_, select, union_all, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import is_within
-from gateway.ledger.acting import (
-    Act,
-    Office,
-    Party,
-    check_version,
-    note_look,
-    outside_region,
-    state_not_reachable,
-)
+from gateway.ledger.acting import Act, Office, Party, check_version, outside_region, state_not_reachable
 from gateway.ledger.endings import end_everything
 from gateway.ledger.inputs.deciding import ReasonInput
 from gateway.ledger.inputs.units import PartySearchInput, RegionInput
+from gateway.ledger.looks import looking
 from gateway.ledger.office_tables import BINDINGS, DESIGNATED, OPERATORS, PARTIES
 from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
@@ -141,11 +135,8 @@ class Parties:
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
-        async with self._office.by_staff(by, Power.PARTY_LOOK) as act:
-            row = await act.party(id)
-            await note_look(act, row.id)
-            standing = await read_standing(act.connection, row.id)
-            return PartyDetail(record_of(row), row.registration or {}, row.registered_version, standing)
+        async with looking(self._office, by, id) as (connection, row):
+            return await read_detail(connection, row)
 
     async def search(self, by: Officer, search: PartySearchInput) -> Page[PartyRecord]:
         """Records of the post's region, those that changed last first.
@@ -247,6 +238,12 @@ def record_of(row: Row[Any]) -> PartyRecord:
         row.id, row.kind, row.issuer, row.subject, row.uscc, row.name, row.region, row.state,
         row.created_at, row.changed_at, row.version,
     )  # fmt: skip
+
+
+async def read_detail(connection: AsyncConnection, row: Row[Any]) -> PartyDetail:
+    """The same with what the province has registered, and where it stands."""
+    standing = await read_standing(connection, row.id)
+    return PartyDetail(record_of(row), row.registration or {}, row.registered_version, standing)
 
 
 def within(scope: str) -> ColumnElement[bool]:

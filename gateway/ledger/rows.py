@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, Table, select, update
 
-from gateway.ledger.acting import Act, Party, changed_meanwhile, is_id, note_look, outside_region
+from gateway.ledger.acting import Act, Party, changed_meanwhile, is_id, outside_region
 from gateway.ledger.office_tables import PARTIES
 from gateway.ledger.refusals import not_yours
 from gateway.ledger.values import Owner
@@ -23,18 +23,6 @@ async def staff_row(act: Act, table: Table, id: str) -> tuple[Row[Any], Party]: 
     if row is None:
         raise outside_region()
     return row, await act.party(row.party_id)
-
-
-async def look_at(act: Act, table: Table, id: str, party: str) -> None:  # noqa: A002 - as above
-    """Staff look at a row of a unit, which can see who looked.
-
-    Raises:
-        Forbidden: `not-your-region`, the unit has none of that id, or there is no unit that this post may see.
-    """
-    _, unit = await staff_row(act, table, id)
-    if unit.id != party:
-        raise outside_region()
-    await note_look(act, unit.id)
 
 
 async def owner_row(act: Act, table: Table, id: str, owner: Owner) -> tuple[Row[Any], Party]:  # noqa: A002 - as above

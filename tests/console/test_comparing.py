@@ -12,7 +12,7 @@ from gateway.console.comparing import Comparing, compare_records
 from gateway.console.lookups import LARGEST
 from gateway.errors import CannotDecide, ContentBlocked, Forbidden, GatekeeperTimeout, InputRefused, Undelivered
 from gateway.forward.making import make_forwarder
-from gateway.ledger.acting import ONE_LOOK
+from gateway.ledger.looks import ONE_LOOK
 from gateway.ledger.office_tables import LOOKS, PARTIES
 from tests.console.console_world import open_world
 from tests.console.pages_world import LOCAL_ID, RECORD, USCC, BusinessSystem, system_settings

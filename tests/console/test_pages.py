@@ -12,6 +12,7 @@ from markupsafe import escape
 from gateway.console import pages
 from tests.console.console_world import content_of, open_world
 from tests.console.pages_world import RECORD, BusinessSystem, seed_case, system_settings, text_of
+from tests.ledger.office_world import counted_writes
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -177,6 +178,15 @@ async def test_the_name_of_a_unit_turns_nothing_round_that_stands_beside_it(case
     """The province's names may run from right to left, also such as were made to (Unicode TR 36, 2.10)."""
     told = await _told(visitors["reviewer", "inside"], case.at("/units/{unit}/suspend"))
     assert f"<bdi>{escape(SCRIPT)}</bdi>" in told
+
+
+async def test_the_page_of_a_unit_is_one_transaction_that_writes(world, case, visitors):
+    """It holds everybody up who writes, and notes one look."""
+    visitor, address = visitors["clerk", "inside"], case.at("/units/{unit}")
+    await visitor.get(address)  # the session's last use is noted at most once a minute
+    with counted_writes(world.office) as writes:
+        assert (await visitor.get(address)).status == 200
+    assert len(writes) == 1
 
 
 async def test_a_clerk_is_shown_no_link_to_what_only_a_reviewer_may(case, visitors):

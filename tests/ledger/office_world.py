@@ -1,9 +1,11 @@
 """What tests of the office share: staff with posts, units in a region, written as acts write them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, event, insert, select
 
 from gateway.ledger.acting import Office, new_id
 from gateway.ledger.office_tables import (
@@ -79,3 +81,18 @@ async def seed_unit(
         )  # fmt: skip
         await act.note("party.created", party, party=party)
     return party
+
+
+@contextmanager
+def counted_writes(office: Office) -> Iterator[list[Connection]]:
+    """One entry for each transaction that takes the lock of those who write."""
+    begun: list[Connection] = []
+
+    def note(connection: Connection) -> None:
+        if connection.get_execution_options().get("writes", False):
+            begun.append(connection)
+
+    engine = office.database.engine.sync_engine
+    event.listen(engine, "begin", note)
+    yield begun
+    event.remove(engine, "begin", note)

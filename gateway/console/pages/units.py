@@ -3,11 +3,12 @@
 from aiohttp import web
 
 from gateway.console.console import console_of
-from gateway.console.pages.dossier import LISTS, next_step, read_dossier
 from gateway.console.pages.forms import require_power
 from gateway.console.pages.listing import listing, turning
+from gateway.console.pages.next_step import next_step
 from gateway.console.rendering import page
 from gateway.console.session import require_officer
+from gateway.ledger.dossier import LISTS
 from gateway.ledger.inputs.units import PartySearchInput
 from gateway.ledger.powers import Power
 
@@ -24,7 +25,7 @@ async def show_unit(request: web.Request) -> web.Response:
     officer, console = await require_officer(request), console_of(request)
     require_power(officer, Power.PARTY_LOOK)
     pages = {name: _page(request, name) for name in LISTS}
-    dossier = await read_dossier(console, officer, request.match_info["id"], pages)
+    dossier = await console.dossiers.read(officer, request.match_info["id"], pages)
     rules = console.rules()
     return page(
         request,

@@ -1,0 +1,97 @@
+"""Everything that is known here of one person or unit, read at once: that staff looked is noted once."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from gateway.ledger.acting import Office
+from gateway.ledger.appeals import read_appeals
+from gateway.ledger.applications import ApplicationRecord, read_applications
+from gateway.ledger.bindings import read_bindings
+from gateway.ledger.changes import HistoryEntry, read_history
+from gateway.ledger.designated import read_designated
+from gateway.ledger.entries import AppealRecord, BindingRecord, DesignatedRecord, GrantRecord
+from gateway.ledger.grants import read_grants
+from gateway.ledger.looks import looking
+from gateway.ledger.operators import OperatorRecord, read_operators
+from gateway.ledger.parties import PartyDetail, read_detail
+from gateway.ledger.rules import LocalId, Rules
+from gateway.ledger.values import Officer, Page
+
+READY = frozenset({"reviewed", "bound"})
+"""States in which operators, grants, devices and bindings can be added."""
+
+LISTS = ("applications", "operators", "grants", "devices", "bindings", "appeals", "history")
+"""What a record has many of, as the attributes of Dossier."""
+
+
+class Dossier(msgspec.Struct, frozen=True):
+    """Everything of one record; of each list a page, the newest first, with what has ended.
+
+    Attributes:
+        detail: the record, what the province registered, and where it stands.
+        applications: at the counter.
+        operators: who can be granted something.
+        grants: what they may do.
+        devices: designated computers.
+        bindings: to business systems.
+        appeals: of the unit.
+        history: what happened.
+    """
+
+    detail: PartyDetail
+    applications: Page[ApplicationRecord]
+    operators: Page[OperatorRecord]
+    grants: Page[GrantRecord]
+    devices: Page[DesignatedRecord]
+    bindings: Page[BindingRecord]
+    appeals: Page[AppealRecord]
+    history: Page[HistoryEntry]
+
+    @property
+    def ready(self) -> bool:
+        """True when the unit has been reviewed, and was not suspended or revoked."""
+        return self.detail.record.kind == "legal" and self.detail.record.state in READY
+
+    @property
+    def resting(self) -> bool:
+        """True while grants or bindings are open: the unit's region rests under them."""
+        return self.detail.standing.granted or bool(self.detail.standing.systems)
+
+    def unbound(self, rules: Rules) -> list[LocalId]:
+        """The systems to which the unit has no binding, and none is proposed."""
+        return [one for system, one in rules.local_ids.items() if system not in self.detail.standing.systems]
+
+
+class Dossiers:
+    """Everybody's dossiers.
+
+    Args:
+        office: where acts begin.
+    """
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    async def read(self, by: Officer, party: str, pages: Mapping[str, int]) -> Dossier:
+        """Read everything, in one transaction. Its owner can see who looked.
+
+        Args:
+            by: who looks, under PARTY_LOOK.
+            party: id of the record.
+            pages: which one of each of LISTS, from 1.
+
+        Raises:
+            Forbidden, CannotDecide: as in looks.looking.
+        """
+        async with looking(self._office, by, party) as (connection, row):
+            return Dossier(
+                await read_detail(connection, row),
+                await read_applications(connection, row.id, pages["applications"]),
+                await read_operators(connection, row.id, pages["operators"]),
+                await read_grants(connection, row.id, pages["grants"]),
+                await read_designated(connection, row.id, pages["devices"]),
+                await read_bindings(connection, row.id, pages["bindings"]),
+                await read_appeals(connection, row.id, pages["appeals"]),
+                await read_history(connection, row.id, pages["history"]),
+            )
