@@ -17,7 +17,7 @@ from gateway.corking import CorkedTransport
 from gateway.edge import wire
 from gateway.edge.answering import DISCARD, Answering, is_modern, refused_by_parser
 from gateway.edge.body import WireBody
-from gateway.edge.request_line import find_odd, is_plain
+from gateway.edge.request_line import RequestLines
 from gateway.errors import ClientGone, GatewayError, RequestMalformed, RequestTimeout
 from gateway.exchange import Exchange
 from gateway.model import NO_BODY, NoBody, Reply, Tunnel
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 _LINGER = 2.0
 """Seconds in which a client that still sends may read its answer."""
-
-_MOST_HELD = 65536
-"""Bytes of an unfinished head that are looked at again when it is complete."""
 
 _HALF_OPEN = 0.75
 """Seconds for which a client that sends no more is still answered: TCP cannot tell closed from half closed."""
@@ -41,8 +38,8 @@ class EdgeConnection(Answering):
     """Carries the requests of one connection through the pipeline, in the order they came."""
 
     __slots__ = (
-        "_arrived", "_began_at", "_busy", "_closing_since", "_discarded", "_eof_since", "_head_since", "_held",
-        "_idle_since", "_incoming", "_served", "_stalled", "_tunnel", "_tunnel_at",
+        "_arrived", "_began_at", "_busy", "_closing_since", "_discarded", "_eof_since", "_head_since",
+        "_idle_since", "_incoming", "_lines", "_served", "_stalled", "_tunnel", "_tunnel_at",
     )  # fmt: skip
 
     def __init__(self, edge: "EdgeServer", loop: asyncio.AbstractEventLoop) -> None:
@@ -51,7 +48,7 @@ class EdgeConnection(Answering):
         self._max_msg_queue_size -= 1
         self._arrived: deque[Message] = deque()
         self._incoming: StreamReader = EMPTY_PAYLOAD
-        self._held = b""
+        self._lines = RequestLines()
         self._began_at = self._idle_since = edge.now
         self._head_since: float | None = None
         self._closing_since: float | None = None
@@ -89,13 +86,14 @@ class EdgeConnection(Answering):
     def _parse(self, data: bytes, parser: HttpParser[Any]) -> None:
         messages: Sequence[Message]
         try:
-            messages, self._upgraded, self._message_tail = parser.feed_data(data)
+            told, self._upgraded, self._message_tail = parser.feed_data(data)
         except Exception as error:  # noqa: BLE001 - a parser that breaks has not understood it either
             messages = [(self._stop_parsing(error), EMPTY_PAYLOAD)]
+        else:
+            messages = told
+            if self._arrived or len(told) != 1 or not self._lines.is_alone(data, *told[0]):
+                messages = self._only_http(data, told)
         if messages:
-            first = messages[0][0]
-            if self._held or len(messages) > 1 or isinstance(first, GatewayError) or not is_plain(first, data):
-                messages = self._only_http(data, messages)
             self._incoming = messages[-1][1]
             self._arrived.extend(messages)
             self._head_since = None
@@ -104,15 +102,12 @@ class EdgeConnection(Answering):
                 waiter.set_result(None)
             if len(self._arrived) >= self._max_msg_queue_size and not self._buffer_paused:
                 self._pause_reading_for_buffer()
-        elif not self._busy and not self._arrived:
-            self._held = (self._held + data)[-_MOST_HELD:]
-            if self._head_since is None:
-                self._head_since = self._edge.now
+        elif not self._busy and not self._arrived and self._head_since is None:
+            self._head_since = self._edge.now
 
-    def _only_http(self, data: bytes, messages: Sequence[Message]) -> Sequence[Message]:
+    def _only_http(self, data: bytes, messages: Sequence[tuple[RawRequestMessage, StreamReader]]) -> Sequence[Message]:
         """Nothing is read behind a line that the parser took for a request line although it is none."""
-        data, self._held = self._held + data, b""
-        odd = find_odd(data, [message for message, _ in messages if not isinstance(message, GatewayError)])
+        odd = self._lines.find_odd(data, messages)
         if odd is None:
             return messages
         refusal = self._stop_parsing(RequestMalformed("the request line is not method, target, HTTP/1.x"))
