@@ -150,11 +150,19 @@ class EdgeConnection(Answering):
                 message, payload = self._arrived.popleft()
                 self._make_room()
                 await self._serve(message, payload)
+                if self._arrived:
+                    await self._give_way()
         except ClientGone:
             pass
         finally:
             self._busy = False
             self._end()
+
+    async def _give_way(self) -> None:
+        """Requests that are refused at once wait for nothing: without this, others would wait for all of them."""
+        await asyncio.sleep(0)
+        if self._paused:
+            await self._flow()
 
     async def _next_message(self) -> bool:
         if self._eof_since is not None:

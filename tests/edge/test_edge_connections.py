@@ -18,6 +18,31 @@ async def test_a_hundred_pipelined_requests_are_answered_in_order(edge):
     assert len({record.id for record in edge.records}) == 100
 
 
+async def test_requests_that_wait_for_nothing_do_not_hold_up_other_clients(edge):
+    """Each gives way to the others: who pipelines a thousand refusals could stop a worker for seconds."""
+    greedy, other = await edge.wire(), await edge.wire()
+    await eventually(lambda: len(edge.server.connections) == 2)
+    await greedy.send(request("GET /nowhere") * 900)
+    await other.send(request())
+    assert (await other.answer()).status == 200
+    assert len(edge.records) < 900
+    assert [(await greedy.answer()).status for _ in range(900)] == [404] * 900
+
+
+async def test_answers_that_the_client_does_not_take_do_not_pile_up(edge):
+    wire = await edge.wire()
+    await eventually(lambda: edge.server.connections)
+    [connection] = edge.server.edge_connections()
+    connection.pause_writing()
+    await wire.send(request("GET /nowhere") * 20)
+    await edge.records.until(1)
+    await (await edge.wire()).send(request())
+    await edge.system.until(1)
+    assert len([record for record in edge.records if record.code == "item-unknown"]) == 1
+    connection.resume_writing()
+    assert [(await wire.answer()).status for _ in range(20)] == [404] * 20
+
+
 async def test_pipelining_after_a_late_body_loses_nothing(edge):
     """The parser's count of waiting requests runs one ahead once a body came after its head."""
     wire = await (await edge.wire()).send(request("POST /forms", "Content-Length: 5"))
