@@ -109,7 +109,11 @@ class EdgeServer(web.Server):
     # ── connections ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def serve(self, listeners: list[socket.socket]) -> None:
-        """Start accepting on sockets that listen already, as many connections as there are descriptors for."""
+        """Start accepting on sockets that listen already, as many connections as there are descriptors for.
+
+        Args:
+            listeners: closed when the draining begins.
+        """
         wanted = self.limits.connections
         self.most_connections = most = self._affordable(wanted)
         if most < wanted:
@@ -120,19 +124,25 @@ class EdgeServer(web.Server):
 
     async def _accept(self, listener: socket.socket) -> None:
         listener.setblocking(False)
-        while True:
-            await self._room.wait()
-            try:
-                accepted, _ = await self._loop.sock_accept(listener)
-            except OSError:
-                await asyncio.sleep(_PAUSE)  # out of descriptors: some will come back, and the queue holds the rest
-                continue
-            peer = _peer(accepted)
-            if peer is None or self._has_enough(peer):
-                accepted.close()
-                continue
-            with contextlib.suppress(OSError):
-                await self._loop.connect_accepted_socket(self, accepted)
+        try:
+            while True:
+                await self._room.wait()
+                await self._accept_one(listener)
+        finally:
+            listener.close()  # who comes now finds another worker, or is refused at once instead of left waiting
+
+    async def _accept_one(self, listener: socket.socket) -> None:
+        try:
+            accepted, _ = await self._loop.sock_accept(listener)
+        except OSError:
+            await asyncio.sleep(_PAUSE)  # out of descriptors: some will come back, and the queue holds the rest
+            return
+        peer = _peer(accepted)
+        if peer is None or self._has_enough(peer):
+            accepted.close()
+            return
+        with contextlib.suppress(OSError):
+            await self._loop.connect_accepted_socket(self, accepted)
 
     def _has_enough(self, peer: str) -> bool:
         if not peer:
@@ -179,6 +189,7 @@ class EdgeServer(web.Server):
         self._draining = True
         for task in self._accepting:
             task.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
         for connection in self.edge_connections():
             connection.drain()
         await self._until_empty(seconds)

@@ -42,11 +42,17 @@ async def test_a_half_sent_request_does_not_hold_a_worker_up(edge):
 
 
 async def test_nobody_new_is_accepted(edge):
-    await edge.server.drain(0.0)
+    """Who comes while the rest finishes is refused at once; in the queue she would wait for nobody, and be reset."""
+    edge.system.gate = asyncio.Event()
     wire = await (await edge.wire()).send(request())
-    await asyncio.sleep(0.05)
-    assert edge.system.begun == 0
-    wire.close()
+    await edge.system.until(1)
+    draining = asyncio.create_task(edge.server.drain(5.0))
+    await eventually(lambda: edge.listener.fileno() < 0)
+    with pytest.raises(ConnectionRefusedError):
+        await edge.wire()
+    edge.system.gate.set()
+    assert (await wire.answer()).status == 200
+    await draining
 
 
 async def test_after_the_deadline_the_rest_is_answered_503(edge):
