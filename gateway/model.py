@@ -341,7 +341,7 @@ class Tunnel(Protocol):
         ...
 
     def close(self) -> None:
-        """End it at once. Harmless when it has ended."""
+        """End it, once what was written has left. Harmless when it has ended."""
         ...
 
 

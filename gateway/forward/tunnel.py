@@ -6,6 +6,9 @@ from collections.abc import Callable
 BUFFER = 256 << 10
 """Bytes from the system that may wait for a slow client before the system is made to wait."""
 
+LINGER = 10.0
+"""Seconds in which a system may take what a client sent before it left."""
+
 
 class Tunnel(asyncio.Protocol):
     """A gateway.model.Tunnel over one transport.
@@ -14,11 +17,15 @@ class Tunnel(asyncio.Protocol):
         transport: the connection, read up to the end of the 101 answer.
         early: what arrived together with that answer.
         ended: called once when the connection has ended.
+        linger: seconds in which the system may take what was written before the end.
     """
 
-    def __init__(self, transport: asyncio.Transport, early: bytes, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, early: bytes, ended: Callable[[], None], linger: float = LINGER
+    ) -> None:
         self._transport = transport
         self._ended = ended
+        self._linger = linger
         self._pieces = [early] if early else []
         self._size = len(early)
         self._reader: asyncio.Future[None] | None = None
@@ -45,9 +52,10 @@ class Tunnel(asyncio.Protocol):
             await self._writable.wait()
 
     def close(self) -> None:
-        """End it at once. Harmless when it has ended."""
+        """End it when what was written has left, or after `linger`. Harmless when it has ended."""
         if not self._closed:
-            self._transport.abort()
+            self._transport.close()
+            asyncio.get_running_loop().call_later(self._linger, self._transport.abort)
             self._end()
 
     def data_received(self, data: bytes) -> None:

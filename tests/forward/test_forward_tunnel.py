@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from forward_world import System, Talk, Trip, answers, eventually
+from forward_world import DEADLINE, System, Talk, Trip, answers, eventually
 
 from gateway.errors import Undelivered
+from gateway.forward.tunnel import Tunnel as WireTunnel
 from gateway.model import Tunnel
 
 SWITCH = (
@@ -149,3 +150,53 @@ async def test_a_tunnel_waits_for_a_slow_system(system: System, trip: Trip) -> N
         go.set()
         await writing
         assert await tunnel.read() == b"all"
+
+
+async def test_what_was_written_before_a_tunnel_was_closed_still_arrives(system: System, trip: Trip) -> None:
+    """A client sends its last words and leaves, while the system is slow."""
+    go, arrived, written = asyncio.Event(), asyncio.Event(), 0
+    received = 0
+
+    async def script(talk: Talk) -> None:
+        nonlocal received
+        await talk.hear()
+        await talk.say(SWITCH)
+        await go.wait()
+        while data := await talk.reader.read(1 << 20):
+            received += len(data)
+        arrived.set()
+
+    async def write(tunnel: Tunnel) -> None:
+        nonlocal written
+        while True:
+            written += 65536
+            await tunnel.write(b"x" * 65536)
+
+    system.script = script
+    async with trip.send(upgrade="websocket") as reply:
+        tunnel = _open(reply.tunnel)
+        assert isinstance(tunnel, WireTunnel)
+        writing = asyncio.create_task(write(tunnel))
+        await eventually(lambda: not tunnel._writable.is_set())
+        writing.cancel()
+    go.set()
+    async with asyncio.timeout(DEADLINE):
+        await arrived.wait()
+    assert received == written
+
+
+async def test_a_system_that_takes_nothing_is_not_waited_for() -> None:
+    class Stuck(asyncio.Transport):
+        def __init__(self) -> None:
+            super().__init__()
+            self.journal: list[str] = []
+
+        def close(self) -> None:
+            self.journal.append("close")
+
+        def abort(self) -> None:
+            self.journal.append("abort")
+
+    transport = Stuck()
+    WireTunnel(transport, b"", lambda: None, linger=0.0).close()
+    await eventually(lambda: transport.journal == ["close", "abort"])
