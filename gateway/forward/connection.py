@@ -52,7 +52,7 @@ class Connection(AnswerReader, asyncio.Protocol):
     """
 
     __slots__ = (
-        "_beginning", "_clock", "_cork", "_drained", "_eof", "_exchanges", "_heard", "_loop", "_owner", "_poll",
+        "_beginning", "_clock", "_cork", "_drained", "_exchanges", "_heard", "_loop", "_owner", "_poll",
         "_sent", "_transport", "_waiter", "busy", "closed", "deadline", "idle_since", "stale",
     )  # fmt: skip
 
@@ -67,7 +67,7 @@ class Connection(AnswerReader, asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._exchanges = 0
         self._beginning = b""
-        self._eof = self._heard = self._sent = False
+        self._heard = self._sent = False
         self.busy = self.closed = self.stale = False
         self.deadline = NEVER
         self.idle_since = 0.0
@@ -204,19 +204,19 @@ class Connection(AnswerReader, asyncio.Protocol):
                 self._advance()
 
     def eof_received(self) -> None:
-        """The system sends no more; the loop closes the connection, whatever is still held."""
-        self._eof = True
+        """The system sends no more, which ends a body that has no other end (RFC 9112 §6.3).
+
+        The loop closes the connection then, whatever is still held.
+        """
         self._cork.draw()
+        if self._answer is not None and self._length is None and not self._chunked:
+            self._finish(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Settle what is open: the end of the connection ends a body that has no other end (RFC 9112 §6.3)."""
+        """Settle what is open."""
         if self.busy:
-            unframed = self._answer is not None and self._length is None and not self._chunked
-            if unframed and self._eof and exc is None:
-                self._finish(b"")
-            else:
-                self.stale = self._exchanges > 1 and not self._heard and not self._beginning
-                self.fail(Undelivered(f"the connection ended too early: {exc or 'closed'}"))
+            self.stale = self._exchanges > 1 and not self._heard and not self._beginning
+            self.fail(Undelivered(f"the connection ended too early: {exc or 'closed'}"))
         self.abort()
         del self._parser  # it holds our bound methods: without this only the collector would free the two
 

@@ -171,6 +171,26 @@ async def test_an_early_answer_may_stream(system: System, trip: Trip) -> None:
     assert trip.target()["connections"] == 0
 
 
+async def test_an_early_answer_that_ends_with_the_stream_is_complete_then(system: System, trip: Trip) -> None:
+    """The system sends no more and takes no more: what is left of the body could never leave."""
+    full, told = asyncio.Event(), asyncio.Event()
+
+    async def script(talk: Talk) -> None:
+        await talk.reader.readuntil(b"\r\n\r\n")
+        await full.wait()
+        await talk.say(b"HTTP/1.0 413 Too Large\r\n\r\nlong")
+        talk.writer.write_eof()
+        await told.wait()
+
+    system.script = script
+    body = Pieces(*[b"x" * 65536] * 512, length=32 << 20)
+    fetching = asyncio.create_task(trip.fetch("POST", body=body))
+    await eventually(lambda: any(one._drained for one in trip.upstream._targets[0].pool._connections))
+    full.set()
+    assert await fetching == (413, b"long")
+    told.set()
+
+
 @pytest.mark.parametrize("stage", ["head", "body", "upload"])
 async def test_a_client_that_leaves_frees_everything(system: System, trip: Trip, stage: str) -> None:
     gone = asyncio.Event()
