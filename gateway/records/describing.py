@@ -12,7 +12,7 @@ from typing import Any
 from structlog.typing import EventDict
 
 from gateway.exchange import Exchange
-from gateway.model import Inbound, Principal
+from gateway.model import Inbound, Principal, Stage
 from gateway.records.masking import Pseudonyms, mask_query, mask_text
 from gateway.records.rendering import Record, as_members
 
@@ -147,11 +147,13 @@ class Describe:
 
 
 def decision(exchange: Exchange) -> str:
-    """What became of a request: `left` by its client, `carried`, `refused` (4xx), or `failed` (anything else)."""
+    """What became of a request: `left` by its client, `carried`, `refused` (4xx by us), or `failed` (anything else)."""
     if exchange.client_gone:
         return "left"
     if exchange.code is None:
         return "carried" if exchange.status else "failed"
+    if exchange.stage is Stage.RELAY:
+        return "failed"  # broken off: the status was the system's
     return "refused" if 400 <= exchange.status < 500 else "failed"
 
 

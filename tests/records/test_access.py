@@ -105,8 +105,9 @@ def test_every_field_can_occur_and_no_other():
     [
         ({}, "carried"),
         ({"status": 404}, "carried"),
-        ({"status": 403, "code": "forbidden"}, "refused"),
-        ({"status": 429, "code": "rate-limited"}, "refused"),
+        ({"status": 403, "code": "forbidden", "stage": Stage.REAUTHORIZE}, "refused"),
+        ({"status": 429, "code": "rate-limited", "stage": Stage.THROTTLE}, "refused"),
+        ({"status": 404, "code": "upstream-invalid"}, "failed"),
         ({"status": 503, "code": "province-unreachable"}, "failed"),
         ({"status": 200, "code": "upstream-invalid"}, "failed"),
         ({"status": 0}, "failed"),
