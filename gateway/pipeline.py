@@ -123,13 +123,10 @@ class Pipeline:
             await self._carry(client, exchange, policy)
         except GatewayError as error:
             self._note(error, exchange)
-            await self._guide(error, exchange, policy)
+            await self._guide(client, error, exchange, policy)
             client.refuse(exchange, error)
         except asyncio.CancelledError:
-            if self.draining:
-                client.refuse(exchange, Draining("the worker went away before the answer came"))
-            else:
-                exchange.client_gone = True
+            self._cut_short(client, exchange)
             raise
         except ClientGone:
             exchange.client_gone = True
@@ -159,13 +156,23 @@ class Pipeline:
             cause = error.__cause__ or error
             self._log.error("a part broke", request_id=exchange.id, reason=error.detail, exc_info=cause)
 
-    async def _guide(self, error: GatewayError, exchange: Exchange, policy: Policy) -> None:
+    def _cut_short(self, client: Client, exchange: Exchange) -> None:
+        """Its task was cancelled: by the worker on its way out, else because the client has left."""
+        if self.draining:
+            client.refuse(exchange, Draining("the worker went away before the answer came"))
+        else:
+            exchange.client_gone = True
+
+    async def _guide(self, client: Client, error: GatewayError, exchange: Exchange, policy: Policy) -> None:
         """Show a person in a browser the way to what would help; everybody else gets the error alone."""
         if policy.guide is None or error.status not in (401, 403):
             return
         shown = None
         try:
             shown = await policy.guide(error, exchange)
+        except asyncio.CancelledError:
+            self._cut_short(client, exchange)
+            raise
         except Exception as exc:  # noqa: BLE001 - the refusal stands, whatever becomes of the help
             self._log.error("nobody was shown the way", request_id=exchange.id, exc_info=exc)
         error.see_other = shown  # last: the error may be somebody else's as well (chain.py), and hers comes next

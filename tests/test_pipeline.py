@@ -225,6 +225,27 @@ async def test_nobody_is_shown_the_way_where_that_does_not_help(broken):
     assert len(path.records) == 1
 
 
+@pytest.mark.parametrize("draining", [False, True])
+async def test_who_leaves_while_the_way_is_looked_for_is_told_as_anybody_who_leaves(draining):
+    path = Path()
+    asked = asyncio.Event()
+
+    async def guide(error, exchange):
+        asked.set()
+        await asyncio.Event().wait()
+
+    path.pipeline.policy = msgspec.structs.replace(path.policy, guide=guide)
+    client = NotingClient(inbound())
+    carrying = asyncio.create_task(path.pipeline.handle(client, exchange()))
+    await asked.wait()
+    path.pipeline.draining = draining
+    carrying.cancel()
+    await asyncio.wait({carrying})
+    assert carrying.cancelled()
+    assert [error.code for error in client.refusals] == (["draining"] if draining else [])
+    assert [record.client_gone for record in path.records] == [not draining]
+
+
 async def test_a_client_that_left_is_recorded_and_not_answered():
     path = Path()
     client = NotingClient(relays=ClientGone("gone"))
