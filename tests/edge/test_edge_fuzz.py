@@ -146,6 +146,30 @@ def conversations(draw) -> tuple[bytes, list[int]]:
     return bytes(raw), sorted(cuts)
 
 
+@st.composite
+def good_conversations(draw) -> tuple[list[bytes], list[int]]:
+    """Good requests, as many as the parser queues and more, cut into packets anywhere."""
+    body = st.sampled_from([b"", b"hello", _PLAIN[0], b"x" * 70_000])
+    one = st.one_of(
+        st.sampled_from([_PLAIN[0], _PLAIN[2], _PLAIN[3], b"\r\n" + _PLAIN[0]]),
+        body.map(lambda content: post("/forms", content)),
+    )
+    requests = draw(st.lists(one, min_size=1, max_size=40))
+    return requests, sorted(draw(st.lists(st.integers(0, sum(map(len, requests))), max_size=4)))
+
+
+async def _is_answered(edge: Edge, requests: list[bytes], cuts: list[int]) -> None:
+    edge.system.seen.clear()
+    raw = b"".join(requests)
+    wire = await edge.wire()
+    for begin, end in zip([0, *cuts], [*cuts, len(raw)], strict=True):
+        await wire.send(raw[begin:end])
+        await asyncio.sleep(0)
+    assert [(await wire.answer()).status for _ in requests] == [200] * len(requests)
+    wire.close()
+    assert [(seen.method, seen.path, seen.query, seen.body) for seen in edge.system.seen] == read_strictly(raw)
+
+
 async def _converse(edge: Edge, raw: bytes, cuts: list[int]) -> None:
     edge.system.seen.clear()
     edge.records.clear()
@@ -170,7 +194,7 @@ async def _converse(edge: Edge, raw: bytes, cuts: list[int]) -> None:
     assert all(seen.path.encode() in raw for seen in edge.system.seen if seen.path != "/")
 
 
-def _fuzz(strategy, examples: int) -> None:
+def _fuzz(strategy, examples: int, one=_converse) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         edge = Edge(header_timeout=1.0, body_timeout=1.0)
         runner.run(edge.__aenter__())
@@ -178,7 +202,7 @@ def _fuzz(strategy, examples: int) -> None:
         @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
         @given(strategy)
         def converse(conversation):
-            runner.run(_converse(edge, *conversation))
+            runner.run(one(edge, *conversation))
 
         try:
             converse()
@@ -188,6 +212,10 @@ def _fuzz(strategy, examples: int) -> None:
 
 def test_nearly_good_requests_are_read_strictly_or_not_at_all():
     _fuzz(conversations(), 400)
+
+
+def test_good_requests_are_all_answered_in_order_however_they_are_cut():
+    _fuzz(good_conversations(), 100, _is_answered)
 
 
 def test_arbitrary_bytes_do_no_harm():
