@@ -134,7 +134,7 @@ async def test_a_probe_whose_client_leaves_lets_another_one_probe(system: System
 
     system.scripts = [hang, hang]
     async with Trip(system.url, clock=lambda: now, breaker={"failures": 1, "pause": "10s"}) as trip:
-        task = asyncio.create_task(trip.fetch())
+        task = asyncio.create_task(trip.fetch(timeout=5.0))
         await eventually(lambda: len(system.heads) == 1)
         now = 6.0
         with pytest.raises(UpstreamTimeout):
