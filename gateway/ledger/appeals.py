@@ -6,7 +6,6 @@ The claimant never learns who holds the number, or whether anybody does, and the
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import is_within
 from gateway.errors import AudienceNotAllowed, Conflict, Forbidden
@@ -14,18 +13,17 @@ from gateway.ledger.acting import Act, Office, check_version, new_id
 from gateway.ledger.bindings import check_local_id, end_binding
 from gateway.ledger.entries import AppealRecord
 from gateway.ledger.inputs.claims import AppealInput, DecisionInput
-from gateway.ledger.looks import find_row, looking
 from gateway.ledger.office_tables import APPEALS, BINDINGS, PARTIES
-from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_state, not_yours
 from gateway.ledger.rows import change_row, own_party, owned, staff_row
+from gateway.ledger.unit_entries import Entries, UnitEntries
 from gateway.ledger.values import Officer, Owner, Page
 
 _FREED = "申诉成立，编号另有所属。 An appeal was upheld: the number is another unit's."
 
 
-class Appeals:
+class Appeals(UnitEntries[AppealRecord]):
     """The appeals of all units.
 
     Args:
@@ -33,7 +31,7 @@ class Appeals:
     """
 
     def __init__(self, office: Office) -> None:
-        self._office = office
+        super().__init__(office, APPEAL_ENTRIES)
 
     async def open(self, owner: Owner, given: AppealInput) -> AppealRecord:
         """Open an appeal, also by a unit that is only known here; one at a time for each system.
@@ -76,26 +74,7 @@ class Appeals:
             state = "upheld" if given.uphold else "dismissed"
             values = {"state": state, "decided_at": act.now, "decided_post": act.staff.post, "decision": given.reason}
             await change_row(act, APPEALS, row, f"appeal.{state}", values, system=row.system)
-            return await _record(act, id)
-
-    async def find(self, by: Officer, party: str, id: str) -> AppealRecord:  # noqa: A002 - as above
-        """One of a unit's appeals. The unit can see who looked.
-
-        Raises:
-            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
-                Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return _read(await find_row(connection, _question(APPEALS.c.party_id == unit.id), id))
-
-    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[AppealRecord]:
-        """A page, from 1, of a unit's appeals, the newest first. The unit can see who looked.
-
-        Raises:
-            Forbidden, CannotDecide: as in Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return await read_appeals(connection, unit.id, page)
+            return await APPEAL_ENTRIES.one(act, id)
 
     async def of(self, owner: Owner, page: int = 1) -> Page[AppealRecord]:
         """A page, from 1, of the appeals of the owner's unit, the newest first.
@@ -104,7 +83,7 @@ class Appeals:
             CannotDecide: the ledger cannot be read now; 503.
         """
         async with self._office.database.reading() as connection:
-            return await read_counted(connection, _question(owned(APPEALS, owner)), page, _read)
+            return await self._entries.page(connection, owned(APPEALS, owner), page)
 
 
 async def _check_none_open(act: Act, party: str, system: str) -> None:
@@ -125,7 +104,7 @@ async def _open(act: Act, party: str, given: AppealInput) -> AppealRecord:
     values |= {"reason": given.reason, "state": "open", "opened_at": act.now, "opened_by": act.by.subject}
     await act.connection.execute(insert(APPEALS).values(**values))
     await act.note("appeal.opened", id_, party=party, system=given.system)
-    return await _record(act, id_)
+    return await APPEAL_ENTRIES.one(act, id_)
 
 
 async def _free(act: Act, appeal: Row[Any], claimant: str) -> None:
@@ -153,16 +132,6 @@ async def _free(act: Act, appeal: Row[Any], claimant: str) -> None:
     await end_binding(act, holder, held, _FREED, appeal=appeal.id)
 
 
-async def _record(act: Act, id_: str) -> AppealRecord:
-    row = (await act.connection.execute(_question(APPEALS.c.id == id_))).one()
-    return _read(row)
-
-
-async def read_appeals(connection: AsyncConnection, party: str, page: int) -> Page[AppealRecord]:
-    """A page of a unit's appeals, from 1, the newest first. For staff, within looking."""
-    return await read_counted(connection, _question(APPEALS.c.party_id == party), page, _read)
-
-
 def _question(condition: ColumnElement[bool]) -> Select[Any]:
     return select(APPEALS).where(condition).order_by(APPEALS.c.opened_at.desc(), APPEALS.c.id)
 
@@ -172,3 +141,6 @@ def _read(row: Row[Any]) -> AppealRecord:
         row.id, row.party_id, row.system, row.local_id, row.reason, row.state, row.opened_at, row.opened_by,
         row.decided_at, row.decision, row.version,
     )  # fmt: skip
+
+
+APPEAL_ENTRIES = Entries(APPEALS, _question, _read)

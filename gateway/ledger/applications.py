@@ -7,20 +7,18 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import Conflict, FieldProblem, InputRefused
 from gateway.ledger.acting import Act, Office, Party, check_version, new_id, state_not_reachable
 from gateway.ledger.inputs.deciding import ReviewInput
 from gateway.ledger.inputs.units import ApplicationInput
-from gateway.ledger.looks import find_row, looking
 from gateway.ledger.office_tables import APPLICATIONS, STAFF
-from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_second_person, check_state
 from gateway.ledger.rows import approval, change_row, proposal, staff_row
 from gateway.ledger.rules import Rules
-from gateway.ledger.values import Officer, Page
+from gateway.ledger.unit_entries import Entries, UnitEntries
+from gateway.ledger.values import Officer
 from gateway.model import Kind
 
 
@@ -61,7 +59,7 @@ class ApplicationRecord(msgspec.Struct, frozen=True):
         return f"ApplicationRecord({self.id!r}, {self.state})"
 
 
-class Applications:
+class Applications(UnitEntries[ApplicationRecord]):
     """The applications of all units.
 
     Args:
@@ -69,7 +67,7 @@ class Applications:
     """
 
     def __init__(self, office: Office) -> None:
-        self._office = office
+        super().__init__(office, APPLICATION_ENTRIES)
 
     async def record(self, by: Officer, party: str, application: ApplicationInput) -> ApplicationRecord:
         """Record what a unit applies for; approved at once where `opening` needs no second person.
@@ -97,7 +95,7 @@ class Applications:
                 await act.move(unit, "applied", "party.applied")
             if not row.two_people:
                 await _approve(act, row, await act.party(party))
-            return await _record(act, row.id)
+            return await APPLICATION_ENTRIES.one(act, row.id)
 
     async def review(self, by: Officer, id: str, review: ReviewInput) -> ApplicationRecord:  # noqa: A002 - as in contracts.Devices
         """Approve or reject an application (APPLICATION_REVIEW).
@@ -119,26 +117,7 @@ class Applications:
                 await _approve(act, row, unit)
             else:
                 await _reject(act, row, unit, review.reason)
-            return await _record(act, id)
-
-    async def find(self, by: Officer, party: str, id: str) -> ApplicationRecord:  # noqa: A002 - as above
-        """One of a unit's applications. The unit can see who looked.
-
-        Raises:
-            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
-                Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return _read(await find_row(connection, _question(APPLICATIONS.c.party_id == unit.id), id))
-
-    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[ApplicationRecord]:
-        """A page, from 1, of a unit's applications, the newest first. The unit can see who looked.
-
-        Raises:
-            Forbidden, CannotDecide: as in Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return await read_applications(connection, unit.id, page)
+            return await APPLICATION_ENTRIES.one(act, id)
 
 
 def _check_unit(unit: Party) -> None:
@@ -201,16 +180,6 @@ async def _reject(act: Act, row: Row[Any], unit: Party, reason: str) -> None:
         await act.move(unit, "new", "party.rejected")
 
 
-async def _record(act: Act, id_: str) -> ApplicationRecord:
-    row = (await act.connection.execute(_question(APPLICATIONS.c.id == id_))).one()
-    return _read(row)
-
-
-async def read_applications(connection: AsyncConnection, party: str, page: int) -> Page[ApplicationRecord]:
-    """A page of a unit's applications, from 1, the newest first. For staff, within looking."""
-    return await read_counted(connection, _question(APPLICATIONS.c.party_id == party), page, _read)
-
-
 def _question(condition: ColumnElement[bool]) -> Select[Any]:
     receiver, approver = STAFF.alias(), STAFF.alias()
     return (
@@ -227,6 +196,9 @@ def _read(row: Row[Any]) -> ApplicationRecord:
         row.id, row.party_id, tuple(row.items), row.note, row.state, row.two_people, row.proposed_at, row.received_by,
         row.approved_at, row.approved_by, row.ended_at, row.ended_reason, row.version,
     )  # fmt: skip
+
+
+APPLICATION_ENTRIES = Entries(APPLICATIONS, _question, _read)
 
 
 _NOT_NOW = ("只有未被暂停的单位可以申请。", "Only a unit that is not suspended can apply.")

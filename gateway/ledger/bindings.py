@@ -7,26 +7,24 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import Conflict, FieldProblem, InputRefused
 from gateway.ledger.acting import Act, Office, Party, check_version, new_id
 from gateway.ledger.entries import BindingRecord
 from gateway.ledger.inputs.claims import BindingInput
 from gateway.ledger.inputs.texts import read_reason
-from gateway.ledger.looks import find_row, looking
 from gateway.ledger.office_tables import BINDINGS
-from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready, check_second_person, check_state, is_taken
 from gateway.ledger.rows import approval, change_row, end_row, owned, proposal, staff_row
 from gateway.ledger.rules import Rules
-from gateway.ledger.values import Officer, Owner, Page
+from gateway.ledger.unit_entries import Entries, UnitEntries
+from gateway.ledger.values import Officer, Owner
 
 _LIVE = BINDINGS.c.state == "live"
 
 
-class Bindings:
+class Bindings(UnitEntries[BindingRecord]):
     """The bindings of all units.
 
     Args:
@@ -34,7 +32,7 @@ class Bindings:
     """
 
     def __init__(self, office: Office) -> None:
-        self._office = office
+        super().__init__(office, BINDING_ENTRIES)
 
     async def propose(self, by: Officer, party: str, given: BindingInput) -> BindingRecord:
         """Propose a binding; approved at once where `binding` needs no second person.
@@ -58,7 +56,7 @@ class Bindings:
             row = await self._propose(act, unit.id, given)
             if not row.two_people:
                 await _approve(act, unit, row)
-            return await _record(act, row.id)
+            return await BINDING_ENTRIES.one(act, row.id)
 
     async def approve(self, by: Officer, id: str, version: int) -> BindingRecord:  # noqa: A002 - as in contracts.Devices
         """Approve a proposed binding; with the first one the unit is bound.
@@ -76,7 +74,7 @@ class Bindings:
                 check_second_person(act, row.proposed_staff)
             check_ready(unit)
             await _approve(act, unit, row)
-            return await _record(act, id)
+            return await BINDING_ENTRIES.one(act, id)
 
     async def reject(self, by: Officer, id: str, reason: str, version: int) -> BindingRecord:  # noqa: A002 - as above
         """Say no to a proposed binding.
@@ -92,7 +90,7 @@ class Bindings:
             check_version(row.version, version)
             check_state(row, "proposed")
             await end_row(act, BINDINGS, row, "binding.rejected", reason)
-            return await _record(act, id)
+            return await BINDING_ENTRIES.one(act, id)
 
     async def end(self, by: Officer, id: str, reason: str, version: int) -> BindingRecord:  # noqa: A002 - as above
         """Unbind; without its last binding a bound unit is a reviewed one again.
@@ -108,26 +106,7 @@ class Bindings:
             check_version(row.version, version)
             check_state(row, "proposed", "live")
             await end_binding(act, unit, row, reason)
-            return await _record(act, id)
-
-    async def find(self, by: Officer, party: str, id: str) -> BindingRecord:  # noqa: A002 - as above
-        """One of a unit's bindings. The unit can see who looked.
-
-        Raises:
-            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
-                Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return _read(await find_row(connection, _question(BINDINGS.c.party_id == unit.id), id))
-
-    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[BindingRecord]:
-        """A page, from 1, of a unit's bindings, the newest first, also those that ended. The unit can see who looked.
-
-        Raises:
-            Forbidden, CannotDecide: as in Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return await read_bindings(connection, unit.id, page)
+            return await BINDING_ENTRIES.one(act, id)
 
     async def of(self, owner: Owner) -> list[BindingRecord]:
         """The live bindings of the owner's unit, without what staff compared: a wrong guess is somebody else's record.
@@ -212,16 +191,6 @@ async def _approve(act: Act, unit: Party, row: Row[Any]) -> None:
         await act.move(unit, "bound", "party.bound")
 
 
-async def _record(act: Act, id_: str) -> BindingRecord:
-    row = (await act.connection.execute(_question(BINDINGS.c.id == id_))).one()
-    return _read(row)
-
-
-async def read_bindings(connection: AsyncConnection, party: str, page: int) -> Page[BindingRecord]:
-    """A page of a unit's bindings, from 1, the newest first, also those that ended. For staff, within looking."""
-    return await read_counted(connection, _question(BINDINGS.c.party_id == party), page, _read)
-
-
 def _question(condition: ColumnElement[bool]) -> Select[Any]:
     return select(BINDINGS).where(condition).order_by(BINDINGS.c.proposed_at.desc(), BINDINGS.c.id)
 
@@ -233,6 +202,9 @@ def _read(row: Row[Any], *, compared: bool = True) -> BindingRecord:
         row.approved_staff, row.ended_at, row.ended_reason, system=row.system, local_id=row.local_id,
         compared=fields if compared else {}, note=row.compared["note"] if compared else "",
     )  # fmt: skip
+
+
+BINDING_ENTRIES = Entries(BINDINGS, _question, _read)
 
 
 _NO_SYSTEM = ("没有该业务系统，或其不需绑定。", "There is no such system, or units are not bound to it.")

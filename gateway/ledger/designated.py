@@ -7,7 +7,6 @@ import base64
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import CodeError, read_fingerprint
 from gateway.errors import Conflict, FieldProblem, InputRefused
@@ -16,20 +15,20 @@ from gateway.ledger.entries import DesignatedRecord, PasskeyRecord
 from gateway.ledger.inputs.checking import check_input
 from gateway.ledger.inputs.designated import DeviceInput, PasskeyInput
 from gateway.ledger.inputs.texts import read_network, read_reason
-from gateway.ledger.looks import find_row, looking
+from gateway.ledger.looks import looking
 from gateway.ledger.office_tables import DESIGNATED
-from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready, check_second_person, check_state, not_yours
 from gateway.ledger.rows import change_row, end_row, own_party, owned, owner_row, staff_row
 from gateway.ledger.rules import Rules
+from gateway.ledger.unit_entries import Entries, UnitEntries
 from gateway.ledger.values import Officer, Owner, Page
 
 MOST_DEVICES = 50
 """Devices of one unit that were not ended."""
 
 
-class DesignatedDevices:
+class DesignatedDevices(UnitEntries[DesignatedRecord]):
     """The designated devices of all units.
 
     Args:
@@ -37,7 +36,7 @@ class DesignatedDevices:
     """
 
     def __init__(self, office: Office) -> None:
-        self._office = office
+        super().__init__(office, DESIGNATED_ENTRIES)
 
     async def register(self, by: Officer, party: str, given: DeviceInput) -> DesignatedRecord:
         """Designate a certificate or addresses; live at once where `opening` needs no second person.
@@ -60,7 +59,7 @@ class DesignatedDevices:
             row = await _propose(act, unit, kept)
             if "opening" not in self._office.rules.two_people:
                 await _approve(act, row)
-            return await _record(act, row.id)
+            return await DESIGNATED_ENTRIES.one(act, row.id)
 
     async def propose_passkey(
         self, owner: Owner, credential_id: bytes, public_key: bytes, sign_count: int, name: str
@@ -109,7 +108,7 @@ class DesignatedDevices:
                 check_second_person(act, row.proposed_by)
             check_ready(unit)
             await _approve(act, row)
-            return await _record(act, id)
+            return await DESIGNATED_ENTRIES.one(act, id)
 
     async def end(self, by: Officer, id: str, reason: str, version: int) -> DesignatedRecord:  # noqa: A002 - as above
         """End a device, or say no to one that is proposed.
@@ -125,7 +124,7 @@ class DesignatedDevices:
             check_version(row.version, version)
             check_state(row, "proposed", "live")
             await end_row(act, DESIGNATED, row, "device.ended", reason)
-            return await _record(act, id)
+            return await DESIGNATED_ENTRIES.one(act, id)
 
     async def drop(self, owner: Owner, id: str, reason: str) -> DesignatedRecord:  # noqa: A002 - as above
         """The unit ends one of its devices (a computer is gone).
@@ -141,26 +140,7 @@ class DesignatedDevices:
             row, _ = await owner_row(act, DESIGNATED, id, owner)
             check_state(row, "proposed", "live")
             await end_row(act, DESIGNATED, row, "device.dropped", reason)
-            return await _record(act, id)
-
-    async def find(self, by: Officer, party: str, id: str) -> DesignatedRecord:  # noqa: A002 - as above
-        """One of a unit's devices. The unit can see who looked.
-
-        Raises:
-            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
-                Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return _read(await find_row(connection, _question(DESIGNATED.c.party_id == unit.id), id))
-
-    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[DesignatedRecord]:
-        """A page, from 1, of a unit's devices, the newest first, also those that ended. The unit can see who looked.
-
-        Raises:
-            Forbidden, CannotDecide: as in Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return await read_designated(connection, unit.id, page)
+            return await DESIGNATED_ENTRIES.one(act, id)
 
     async def not_ended(self, by: Officer, party: str) -> list[DesignatedRecord]:
         """A unit's devices but those that ended, MOST_DEVICES at most, the newest first. The unit can see who looked.
@@ -170,7 +150,7 @@ class DesignatedDevices:
         """
         async with looking(self._office, by, party) as (connection, unit):
             kept = (DESIGNATED.c.party_id == unit.id) & (DESIGNATED.c.state != "ended")
-            return [_read(row) for row in (await connection.execute(_question(kept))).all()]
+            return await self._entries.all(connection, kept)
 
     async def of(self, owner: Owner, page: int = 1) -> Page[DesignatedRecord]:
         """A page, from 1, of the devices of the owner's unit, the newest first, also those that ended.
@@ -179,7 +159,7 @@ class DesignatedDevices:
             CannotDecide: the ledger cannot be read now; 503.
         """
         async with self._office.database.reading() as connection:
-            return await read_counted(connection, _question(owned(DESIGNATED, owner)), page, _read)
+            return await self._entries.page(connection, owned(DESIGNATED, owner), page)
 
     async def passkeys(self, owner: Owner) -> list[PasskeyRecord]:
         """The live passkeys of the owner's unit, to check an assertion with.
@@ -279,16 +259,6 @@ async def _approve(act: Act, row: Row[Any]) -> None:
     await change_row(act, DESIGNATED, row, "device.approved", values)
 
 
-async def _record(act: Act, id_: str) -> DesignatedRecord:
-    row = (await act.connection.execute(_question(DESIGNATED.c.id == id_))).one()
-    return _read(row)
-
-
-async def read_designated(connection: AsyncConnection, party: str, page: int) -> Page[DesignatedRecord]:
-    """A page of a unit's devices, from 1, the newest first, also those that ended. For staff, within looking."""
-    return await read_counted(connection, _question(DESIGNATED.c.party_id == party), page, _read)
-
-
 def _question(condition: ColumnElement[bool]) -> Select[Any]:
     return select(DESIGNATED).where(condition).order_by(DESIGNATED.c.proposed_at.desc(), DESIGNATED.c.id)
 
@@ -298,6 +268,9 @@ def _read(row: Row[Any]) -> DesignatedRecord:
         row.id, row.party_id, row.kind, row.value, row.name, tuple(row.items), row.state, row.proposed_at,
         row.proposed_by, row.approved_at, row.ended_at, row.ended_reason, row.version,
     )  # fmt: skip
+
+
+DESIGNATED_ENTRIES = Entries(DESIGNATED, _question, _read)
 
 
 def _in_base64(credential_id: bytes) -> str:

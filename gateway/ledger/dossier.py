@@ -5,15 +5,15 @@ from collections.abc import Mapping
 import msgspec
 
 from gateway.ledger.acting import Office
-from gateway.ledger.appeals import read_appeals
-from gateway.ledger.applications import ApplicationRecord, read_applications
-from gateway.ledger.bindings import read_bindings
+from gateway.ledger.appeals import APPEAL_ENTRIES
+from gateway.ledger.applications import APPLICATION_ENTRIES, ApplicationRecord
+from gateway.ledger.bindings import BINDING_ENTRIES
 from gateway.ledger.changes import HistoryEntry, read_history
-from gateway.ledger.designated import read_designated
+from gateway.ledger.designated import DESIGNATED_ENTRIES
 from gateway.ledger.entries import AppealRecord, BindingRecord, DesignatedRecord, GrantRecord
-from gateway.ledger.grants import read_grants
+from gateway.ledger.grants import GRANT_ENTRIES
 from gateway.ledger.looks import looking
-from gateway.ledger.operators import OperatorRecord, read_operators
+from gateway.ledger.operators import OPERATOR_ENTRIES, OperatorRecord
 from gateway.ledger.parties import PartyDetail, read_detail
 from gateway.ledger.rules import LocalId, Rules
 from gateway.ledger.values import Officer, Page
@@ -87,11 +87,11 @@ class Dossiers:
         async with looking(self._office, by, party) as (connection, row):
             return Dossier(
                 await read_detail(connection, row),
-                await read_applications(connection, row.id, pages["applications"]),
-                await read_operators(connection, row.id, pages["operators"]),
-                await read_grants(connection, row.id, pages["grants"]),
-                await read_designated(connection, row.id, pages["devices"]),
-                await read_bindings(connection, row.id, pages["bindings"]),
-                await read_appeals(connection, row.id, pages["appeals"]),
+                await APPLICATION_ENTRIES.of_party(connection, row.id, pages["applications"]),
+                await OPERATOR_ENTRIES.of_party(connection, row.id, pages["operators"]),
+                await GRANT_ENTRIES.of_party(connection, row.id, pages["grants"]),
+                await DESIGNATED_ENTRIES.of_party(connection, row.id, pages["devices"]),
+                await BINDING_ENTRIES.of_party(connection, row.id, pages["bindings"]),
+                await APPEAL_ENTRIES.of_party(connection, row.id, pages["appeals"]),
                 await read_history(connection, row.id, pages["history"]),
             )

@@ -7,26 +7,24 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.errors import Conflict, Forbidden
 from gateway.ledger.acting import Act, Office, Party, check_version, new_id
 from gateway.ledger.entries import GrantRecord
 from gateway.ledger.inputs.grants import GrantInput, Ground, Terms, day_of, read_terms
 from gateway.ledger.inputs.texts import read_reason
-from gateway.ledger.looks import find_row, looking
 from gateway.ledger.office_tables import DESIGNATED, GRANTS, OPERATORS
-from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready, check_second_person, check_state
 from gateway.ledger.rows import approval, change_row, end_row, owned, owner_row, proposal, staff_row
 from gateway.ledger.rules import Rules
+from gateway.ledger.unit_entries import Entries, UnitEntries
 from gateway.ledger.values import Officer, Owner, Page
 
 _OPEN = ("proposed", "offered", "live")
 
 
-class Grants:
+class Grants(UnitEntries[GrantRecord]):
     """The grants of all units.
 
     Args:
@@ -34,7 +32,7 @@ class Grants:
     """
 
     def __init__(self, office: Office) -> None:
-        self._office = office
+        super().__init__(office, GRANT_ENTRIES)
 
     async def propose(self, by: Officer, party: str, given: GrantInput) -> list[GrantRecord]:
         """Propose a grant for each item, or none at all; approved at once where `opening` needs no second person.
@@ -84,7 +82,7 @@ class Grants:
             check_ready(unit)
             await _require_operator(act, row)
             await self._approve(act, row)
-            return await _record(act, id)
+            return await GRANT_ENTRIES.one(act, id)
 
     async def reject(self, by: Officer, id: str, reason: str, version: int) -> GrantRecord:  # noqa: A002 - as above
         """Say no to a proposed grant.
@@ -100,7 +98,7 @@ class Grants:
             check_version(row.version, version)
             check_state(row, "proposed")
             await end_row(act, GRANTS, row, "grant.rejected", reason)
-            return await _record(act, id)
+            return await GRANT_ENTRIES.one(act, id)
 
     async def end(self, by: Officer, id: str, reason: str, version: int) -> GrantRecord:  # noqa: A002 - as above
         """End a grant that is open, whatever its state.
@@ -116,7 +114,7 @@ class Grants:
             check_version(row.version, version)
             check_state(row, *_OPEN)
             await end_row(act, GRANTS, row, "grant.ended", reason)
-            return await _record(act, id)
+            return await GRANT_ENTRIES.one(act, id)
 
     async def withdraw(self, owner: Owner, id: str, reason: str) -> GrantRecord:  # noqa: A002 - as above
         """The unit ends one of its grants, by whichever of its accounts; that can only take something away.
@@ -132,7 +130,7 @@ class Grants:
             row, _ = await owner_row(act, GRANTS, id, owner)
             check_state(row, *_OPEN)
             await end_row(act, GRANTS, row, "grant.withdrawn", reason)
-            return await _record(act, id)
+            return await GRANT_ENTRIES.one(act, id)
 
     async def accept(self, owner: Owner, id: str) -> GrantRecord:  # noqa: A002 - as above
         """The operator herself accepts what is offered to her; from then on it holds.
@@ -146,7 +144,7 @@ class Grants:
             row, unit = await _offered(act, id, owner)
             check_ready(unit)
             await change_row(act, GRANTS, row, "grant.accepted", {"state": "live", "accepted_at": act.now})
-            return await _record(act, id)
+            return await GRANT_ENTRIES.one(act, id)
 
     async def decline(self, owner: Owner, id: str, reason: str) -> GrantRecord:  # noqa: A002 - as above
         """The operator herself does not want what is offered to her.
@@ -159,26 +157,7 @@ class Grants:
         async with self._office.by_owner(owner.human) as act:
             row, _ = await _offered(act, id, owner)
             await end_row(act, GRANTS, row, "grant.declined", reason)
-            return await _record(act, id)
-
-    async def find(self, by: Officer, party: str, id: str) -> GrantRecord:  # noqa: A002 - as above
-        """One of a unit's grants. The unit can see who looked.
-
-        Raises:
-            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
-                Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return _read(await find_row(connection, _question(GRANTS.c.party_id == unit.id), id))
-
-    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[GrantRecord]:
-        """A page, from 1, of a unit's grants, the newest first, also those that ended. The unit can see who looked.
-
-        Raises:
-            Forbidden, CannotDecide: as in Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return await read_grants(connection, unit.id, page)
+            return await GRANT_ENTRIES.one(act, id)
 
     async def of(self, owner: Owner, page: int = 1) -> Page[GrantRecord]:
         """A page, from 1, of the grants of the owner's unit, the newest first, also those that ended.
@@ -187,7 +166,7 @@ class Grants:
             CannotDecide: the ledger cannot be read now; 503.
         """
         async with self._office.database.reading() as connection:
-            return await read_counted(connection, _question(owned(GRANTS, owner)), page, _read)
+            return await self._entries.page(connection, owned(GRANTS, owner), page)
 
     async def of_operators(self, owner: Owner, operators: Iterable[str]) -> list[GrantRecord]:
         """What some operators of the owner's unit are granted, the newest first, also what ended.
@@ -201,7 +180,7 @@ class Grants:
         """
         theirs = owned(GRANTS, owner) & GRANTS.c.operator_id.in_(list(operators))
         async with self._office.database.reading() as connection:
-            return [_read(row) for row in (await connection.execute(_question(theirs))).all()]
+            return await self._entries.all(connection, theirs)
 
     async def _propose(self, act: Act, party: str, operator: str, item: str, terms: Terms) -> str:
         id_, two_people = new_id(), "opening" in self._office.rules.two_people
@@ -279,16 +258,6 @@ async def _require_operator(act: Act, grant: Row[Any]) -> None:
         )
 
 
-async def _record(act: Act, id_: str) -> GrantRecord:
-    row = (await act.connection.execute(_question(GRANTS.c.id == id_))).one()
-    return _read(row)
-
-
-async def read_grants(connection: AsyncConnection, party: str, page: int) -> Page[GrantRecord]:
-    """A page of a unit's grants, from 1, the newest first, also those that ended. For staff, within looking."""
-    return await read_counted(connection, _question(GRANTS.c.party_id == party), page, _read)
-
-
 def _question(condition: ColumnElement[bool]) -> Select[Any]:
     return (
         select(GRANTS, OPERATORS.c.account, OPERATORS.c.name.label("operator_name"))
@@ -306,6 +275,9 @@ def _read(row: Row[Any]) -> GrantRecord:
         scope=row.scope, valid_from=row.valid_from, valid_until=row.valid_until, exclusive=row.exclusive,
         accepted_at=row.accepted_at, **{name: tuple(values) for name, values in row.constraints.items()},
     )  # fmt: skip
+
+
+GRANT_ENTRIES = Entries(GRANTS, _question, _read)
 
 
 def _grant_open(item: str) -> Conflict:

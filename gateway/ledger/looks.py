@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Select, insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import mask_name
-from gateway.ledger.acting import Act, Office, Party, is_id, outside_region
+from gateway.ledger.acting import Act, Office, Party
 from gateway.ledger.office_tables import LOOKS, POSTS, STAFF
 from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
@@ -39,19 +39,6 @@ async def looking(office: Office, by: Officer, party: str) -> AsyncIterator[tupl
         row = await act.party(party)
         await note_look(act, row.id)
         yield act.connection, row
-
-
-async def find_row(connection: AsyncConnection, question: Select[Any], id: str) -> Row[Any]:  # noqa: A002 - as in contracts.Devices
-    """The row with an id among those that a question asks for.
-
-    Raises:
-        Forbidden: `not-your-region`, there is none of that id among them.
-    """
-    named = question.where(question.selected_columns.id == id)
-    row: Row[Any] | None = (await connection.execute(named)).one_or_none() if is_id(id) else None
-    if row is None:
-        raise outside_region()
-    return row
 
 
 async def note_look(act: Act, party: str, what: str = "unit") -> None:

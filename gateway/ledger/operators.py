@@ -7,19 +7,19 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import mask_citizen_number
 from gateway.errors import FieldProblem, InputRefused
 from gateway.ledger.acting import Act, Office, new_id, state_not_reachable
 from gateway.ledger.endings import end_grants_of
 from gateway.ledger.inputs.units import LeaveInput, OperatorInput
-from gateway.ledger.looks import find_row, looking
+from gateway.ledger.looks import looking
 from gateway.ledger.office_tables import OPERATORS
 from gateway.ledger.paging import read_counted
 from gateway.ledger.powers import Power
 from gateway.ledger.refusals import check_ready
 from gateway.ledger.rows import owned, owner_row, staff_row
+from gateway.ledger.unit_entries import Entries, UnitEntries
 from gateway.ledger.values import Officer, Owner, Page
 
 
@@ -52,7 +52,7 @@ class OperatorRecord(msgspec.Struct, frozen=True):
         return f"OperatorRecord({self.id!r})"
 
 
-class Operators:
+class Operators(UnitEntries[OperatorRecord]):
     """The operators of all units.
 
     Args:
@@ -60,7 +60,7 @@ class Operators:
     """
 
     def __init__(self, office: Office) -> None:
-        self._office = office
+        super().__init__(office, OPERATOR_ENTRIES)
 
     async def enter(self, by: Officer, party: str, operator: OperatorInput) -> OperatorRecord:
         """Enter an operator. Of her identity number a mask and a keyed digest are kept.
@@ -76,7 +76,7 @@ class Operators:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
         async with self._office.by_staff(by, Power.OPERATOR_ENTER) as act:
-            return await _record(act, await self.enter_in(act, party, operator))
+            return await OPERATOR_ENTRIES.one(act, await self.enter_in(act, party, operator))
 
     async def enter_in(self, act: Act, party: str, operator: OperatorInput) -> str:
         """The same within an act of somebody with that power; gives the id of the entry."""
@@ -122,25 +122,6 @@ class Operators:
             row, _ = await owner_row(act, OPERATORS, id, owner)
             return await _leave(act, row, "operator.dismissed", leaving.reason)
 
-    async def find(self, by: Officer, party: str, id: str) -> OperatorRecord:  # noqa: A002 - as above
-        """One of a unit's operators, also one who has left. The unit can see who looked.
-
-        Raises:
-            Forbidden: `not-your-region`, also when the unit has none of that id; and, as CannotDecide, as in
-                Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return _read(await find_row(connection, _question(OPERATORS.c.party_id == unit.id), id))
-
-    async def of_party(self, by: Officer, party: str, page: int = 1) -> Page[OperatorRecord]:
-        """A page, from 1, of a unit's operators, the newest first, also those that left. The unit can see who looked.
-
-        Raises:
-            Forbidden, CannotDecide: as in Office.by_staff.
-        """
-        async with looking(self._office, by, party) as (connection, unit):
-            return await read_operators(connection, unit.id, page)
-
     async def present(self, by: Officer, party: str) -> list[OperatorRecord]:
         """A unit's operators who have not left, however many, the newest first. The unit can see who looked.
 
@@ -149,7 +130,7 @@ class Operators:
         """
         async with looking(self._office, by, party) as (connection, unit):
             here = (OPERATORS.c.party_id == unit.id) & OPERATORS.c.left_at.is_(None)
-            return [_read(row) for row in (await connection.execute(_question(here))).all()]
+            return await self._entries.all(connection, here)
 
     async def of(self, owner: Owner, page: int = 1) -> Page[OperatorRecord]:
         """A page, from 1, of the operators of the owner's unit, also those that left: who asks, then the newest first.
@@ -174,17 +155,7 @@ async def _leave(act: Act, row: Row[Any], action: str, reason: str) -> OperatorR
     leaving = update(OPERATORS).where(OPERATORS.c.id == row.id)
     await act.connection.execute(leaving.values(left_at=act.now, left_reason=reason))
     await act.note(action, row.id, party=row.party_id, before="live", after="left")
-    return await _record(act, row.id)
-
-
-async def _record(act: Act, id_: str) -> OperatorRecord:
-    row = (await act.connection.execute(_question(OPERATORS.c.id == id_))).one()
-    return _read(row)
-
-
-async def read_operators(connection: AsyncConnection, party: str, page: int) -> Page[OperatorRecord]:
-    """A page of a unit's operators, from 1, the newest first, also those that left. For staff, within looking."""
-    return await read_counted(connection, _question(OPERATORS.c.party_id == party), page, _read)
+    return await OPERATOR_ENTRIES.one(act, row.id)
 
 
 def _question(condition: ColumnElement[bool], first: str | None = None) -> Select[Any]:
@@ -198,6 +169,9 @@ def _read(row: Row[Any]) -> OperatorRecord:
         row.id, row.party_id, row.account, row.name, row.id_number, row.added_at, row.left_at, row.left_reason,
         row.administrator,
     )  # fmt: skip
+
+
+OPERATOR_ENTRIES = Entries(OPERATORS, _question, _read)
 
 
 _KNOWN = ("该账号已是本单位的经办人。", "The unit has an operator with this account already.")
