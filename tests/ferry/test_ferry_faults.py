@@ -172,7 +172,7 @@ async def test_answers_that_the_outer_unit_does_not_take_do_not_pile_up(tmp_path
         for link in made.outer._carrier._links:
             link._transport.pause_reading()
         [conversation] = made.inner._conversations
-        tasks = [asyncio.create_task(made.ask(request(timeout=0.4))) for _ in range(30)]
+        tasks = [asyncio.create_task(made.ask(request(timeout=1.5))) for _ in range(30)]
         waiting = []
 
         def ended() -> bool:
