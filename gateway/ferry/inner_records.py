@@ -67,7 +67,6 @@ class InnerRecords:
     def __init__(self, sink: Writes, boot: str, clock: Callable[[], float]) -> None:
         self._sink = sink
         self._boot = boot
-        self._boot = boot
         self._clock = clock
         self._lines: list[bytes] = []
         self._second = -1

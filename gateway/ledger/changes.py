@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.codes import mask_name
 from gateway.ledger.acting import STAFF_ISSUER, Office
@@ -18,6 +17,7 @@ from gateway.ledger.parties import within
 from gateway.ledger.powers import Power
 from gateway.ledger.rows import owned
 from gateway.ledger.tables import CHANGES
+from gateway.ledger.unit_entries import Entries
 from gateway.ledger.values import Change, Officer, Owner, Page, Person
 
 
@@ -83,7 +83,7 @@ class History:
             Forbidden, CannotDecide: as in Office.by_staff.
         """
         async with looking(self._office, by, id) as (connection, party):
-            return await read_history(connection, party.id, page)
+            return await HISTORY_ENTRIES.of_party(connection, party.id, page)
 
     async def everything(self, by: Officer, asked: HistoryInput) -> Page[HistoryEntry]:
         """The whole history, the latest first; of a post with a region what concerns that region's records alone.
@@ -110,11 +110,6 @@ class History:
         own = and_(CHANGES.c.party_id.is_(None), CHANGES.c.issuer == owner.issuer, CHANGES.c.subject == owner.subject)
         async with self._office.database.reading() as connection:
             return await read_counted(connection, _entries(or_(owned(CHANGES, owner), own)), page, _read_masked)
-
-
-async def read_history(connection: AsyncConnection, party: str, page: int) -> Page[HistoryEntry]:
-    """What happened to a record and everything of it, the latest first, with whole names. For staff, within looking."""
-    return await read_counted(connection, _entries(CHANGES.c.party_id == party), page, _read)
 
 
 def _entries(*conditions: ColumnElement[bool]) -> Select[Any]:
@@ -148,3 +143,7 @@ def _read(row: Row[Any], shown: Callable[[str], str] = str) -> HistoryEntry:
 
 def _read_masked(row: Row[Any]) -> HistoryEntry:
     return _read(row, mask_name)
+
+
+HISTORY_ENTRIES = Entries(CHANGES, _entries, _read)
+"""What happened to a record and everything of it, the latest first, with whole names: for staff, within looking."""

@@ -8,7 +8,7 @@ from gateway.ledger.acting import Office
 from gateway.ledger.appeals import APPEAL_ENTRIES
 from gateway.ledger.applications import APPLICATION_ENTRIES, ApplicationRecord
 from gateway.ledger.bindings import BINDING_ENTRIES
-from gateway.ledger.changes import HistoryEntry, read_history
+from gateway.ledger.changes import HISTORY_ENTRIES, HistoryEntry
 from gateway.ledger.designated import DESIGNATED_ENTRIES
 from gateway.ledger.entries import AppealRecord, BindingRecord, DesignatedRecord, GrantRecord
 from gateway.ledger.grants import GRANT_ENTRIES
@@ -93,5 +93,5 @@ class Dossiers:
                 await DESIGNATED_ENTRIES.of_party(connection, row.id, pages["devices"]),
                 await BINDING_ENTRIES.of_party(connection, row.id, pages["bindings"]),
                 await APPEAL_ENTRIES.of_party(connection, row.id, pages["appeals"]),
-                await read_history(connection, row.id, pages["history"]),
+                await HISTORY_ENTRIES.of_party(connection, row.id, pages["history"]),
             )

@@ -1,6 +1,6 @@
 """What a unit has many of, and how it is read: one entry, all that meet a condition, or a page of them.
 
-grants.py, bindings.py and their likes say what is asked for and what changes; dossier.py reads all kinds at once.
+grants.py, bindings.py, changes.py and their likes say what is asked for; dossier.py reads all kinds at once.
 """
 
 from collections.abc import Callable
