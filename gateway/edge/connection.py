@@ -331,8 +331,11 @@ class EdgeConnection(Answering):
         super().connection_lost(exc)
 
     def drain(self) -> None:
-        """End when idle; else after the current answer."""
+        """End after the next answer, which may be the one under way."""
         self._keep = False
+
+    def end_idle(self) -> None:
+        """End now when no request is under way."""
         if self._waiter is not None and self._tunnel is None and not self._arrived:
             self._waiter.cancel()
 

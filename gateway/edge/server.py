@@ -28,6 +28,8 @@ from gateway.throttle import client_key
 
 _PAUSE = 0.25
 """Seconds to wait when there are no descriptors left."""
+_GRACE = 0.2
+"""Seconds for which an idle connection stays open when draining: its next request may be on the way already."""
 _FULL = 0.9
 """Share of the connection limit from which on connections are not kept for a next request."""
 
@@ -95,7 +97,7 @@ class EdgeServer(web.Server):
 
     def new_id(self) -> str:
         """A request id: 32 hex digits, also a W3C trace id."""
-        return f"{self._random.getrandbits(128) or 1:032x}"
+        return (self._random.getrandbits(128) or 1).to_bytes(16, "big").hex()
 
     def date(self) -> Field:
         """The Date field for now."""
@@ -185,23 +187,30 @@ class EdgeServer(web.Server):
     # ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def drain(self, seconds: float) -> None:
-        """Accept nothing more, let requests in flight finish for so long, then answer the rest with 503."""
+        """Accept nothing more, let requests in flight finish for so long, then answer the rest with 503.
+
+        Every answer from now on is the last one of its connection. A client that sends one request after the other gets
+        such an answer, and loses no request to a connection that was closed under it.
+        """
+        began = self._loop.time()
         self._draining = True
         for task in self._accepting:
             task.cancel()
         await asyncio.gather(*self._accepting, return_exceptions=True)
         for connection in self.edge_connections():
             connection.drain()
-        await self._until_empty(seconds)
+        await self._until_empty(began + min(_GRACE, seconds))
+        for connection in self.edge_connections():
+            connection.end_idle()
+        await self._until_empty(began + seconds)
         self.pipeline.draining = True
         for connection in self.edge_connections():
             connection.give_up()
-        await self._until_empty(1.0)
+        await self._until_empty(self._loop.time() + 1.0)
         if self._sweeping is not None:
             self._sweeping.cancel()
 
-    async def _until_empty(self, seconds: float) -> None:
-        end = self._loop.time() + seconds
+    async def _until_empty(self, end: float) -> None:
         while self._connections and self._loop.time() < end:  # noqa: ASYNC110 - on the way out nobody is in a hurry
             await asyncio.sleep(0.02)
 

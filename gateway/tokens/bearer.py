@@ -16,6 +16,9 @@ SESSION_MARK = "session:"
 
 _CHARACTERS = f"{string.ascii_letters}{string.digits}._~+/-*@".encode()
 """Of a b64token (RFC 6750 §2.1), and the two more that provincial platforms put into theirs: `AQIC5w…*@node1`."""
+_ODD = b"\1"
+_ODD_ONES = bytes(byte not in _CHARACTERS for byte in range(256))
+"""A table for `bytes.translate`: what is no character of a token becomes `_ODD`. The fastest way there is to look."""
 
 
 def is_bearer_token(token: str) -> bool:
@@ -42,9 +45,9 @@ def read_bearer(inbound: Inbound) -> str | None:
 
 
 def _is_b64token(token: bytes) -> bool:
-    """Characters, at least one, and any number of `=` behind them. A regular expression takes three times as long."""
+    """Characters, at least one, and any number of `=` behind them."""
     bare = token.rstrip(b"=")
-    return bool(bare) and not bare.translate(None, _CHARACTERS)
+    return bool(bare) and _ODD not in bare.translate(_ODD_ONES)
 
 
 def cookie_values(line: bytes, name: bytes) -> list[bytes]:

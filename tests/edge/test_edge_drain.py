@@ -23,7 +23,7 @@ async def test_what_is_in_flight_finishes_and_its_connection_ends(edge):
         await draining
 
 
-async def test_idle_connections_are_closed_at_once(edge):
+async def test_idle_connections_are_closed_soon(edge):
     fresh, used = await edge.wire(), await (await edge.wire()).send(request())
     assert (await used.answer()).status == 200
     await eventually(lambda: len(edge.server.connections) == 2)
@@ -96,6 +96,18 @@ async def test_a_request_that_comes_while_draining_is_the_last_of_its_connection
     assert await wire.ended()
     wire.close()
     assert edge.system.begun == 1
+    await draining
+
+
+async def test_an_idle_connection_may_bring_one_more_request(edge):
+    """It may be on its way when the draining begins: a client that is never idle for long loses none."""
+    wire = await (await edge.wire()).send(request())
+    assert not (await wire.answer()).closes
+    draining = asyncio.create_task(edge.server.drain(5.0))
+    await eventually(lambda: edge.listener.fileno() < 0)
+    answer = await (await wire.send(request())).answer()
+    assert (answer.status, answer.closes) == (200, True)
+    assert await wire.ended()
     await draining
 
 
