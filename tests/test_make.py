@@ -1,5 +1,6 @@
 """`make run` and `make test` on machines that lack something: a sentence says what, and what to do."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ENVIRONMENT = ROOT / "scripts" / "environment"
 PACKAGES = ROOT / "scripts" / "system-packages"
+IN_PACKAGE = {"chromedriver": "chromium-driver", "nginx": "nginx-light", "postgres": "postgresql"}
+ON_EVERY_DEBIAN = {"bash", "sed", "setpriv", "taskset"}
 
 
 @pytest.fixture
@@ -68,6 +71,22 @@ def test_where_packages_cannot_be_installed_they_are_listed(machine, tmp_path):
     ended = machine(PACKAGES, wanted, **tools)
     assert ended.returncode == 0
     assert ended.stdout.startswith("not installed here: curl nginx-light")
+
+
+def needed_programs():
+    """What the marks `needs(program, …)` of all tests name."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "needs":
+                yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+
+
+def test_what_tests_need_is_installed_for_them():
+    """A machine on which somebody has installed it by hand hides that it is missing everywhere else."""
+    installed = {line.split()[0] for line in (ROOT / "tests" / "packages.txt").read_text().splitlines()}
+    needed = {IN_PACKAGE.get(program, program) for program in needed_programs()}
+    assert "wrk" in needed
+    assert needed - installed <= ON_EVERY_DEBIAN
 
 
 def run_pytest(folder, *options):
