@@ -1,4 +1,4 @@
-"""Re-authorization: staff, units, operators, grants, bindings, switches, designated devices, and the view's source."""
+"""What re-authorization rests on: staff, units, operators, grants, bindings, switches, devices, the view's source."""
 
 import sqlalchemy as sa
 from alembic import op
