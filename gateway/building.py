@@ -113,7 +113,7 @@ class Build:
         except BaseException as exc:
             await self._stop(started)
             if isinstance(exc, Exception):
-                raise ConfigurationError([f"{self._name(started[-1])} cannot start: {exc}"]) from exc
+                raise ConfigurationError([f"{self._described(started[-1])} cannot start: {exc!r}"]) from exc
             raise
 
     async def stop(self, keep: "Build | None" = None) -> None:
@@ -145,6 +145,12 @@ class Build:
 
     def _name(self, one: AnyPart | Forwarder) -> str:
         return one.name if isinstance(one, Part) else next(name for name, held in self._systems.items() if held is one)
+
+    def _described(self, one: AnyPart | Forwarder) -> str:
+        if not isinstance(one, Part):
+            return f"system {self._name(one)!r}"
+        kind = next(kind for kind in _KEYS if isinstance(one, kind))
+        return f"{kind.__name__.lower()} {one.name!r} ({type(one).__module__}:{type(one).__qualname__})"
 
     def status(self) -> dict[str, Any]:
         """What the parts and the systems say about themselves, by name."""

@@ -90,9 +90,10 @@ def test_a_part_that_cannot_be_made_refuses_the_policy_and_says_which_it_is(stat
 
 
 async def test_a_part_that_cannot_start_stops_those_before_it(static, life):
-    with pytest.raises(ConfigurationError, match="app cannot start: no table"):
+    with pytest.raises(ConfigurationError) as caught:
         await build(static, {"label": "a"}, {"label": "b", "fails": "start"}).start()
 
+    assert caught.value.problems == ["channel 'app' (tests.building_parts:Gate) cannot start: OSError('no table')"]
     assert life == ["start a", "start b", "stop a", "stop b"]
 
 
