@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -32,13 +33,14 @@ from gateway.errors import (
 from gateway.exchange import Exchange
 from gateway.fields import FIELD_NAME
 from gateway.identity.revocations import Revocations
-from gateway.model import Allow, Credential, Deny, Field, Principal, StepUp, Visit
+from gateway.model import Allow, Credential, Deny, Field, Kind, Principal, StepUp, Visit
 from gateway.tokens.jose import unverified_issuer
 
 AnyVerifier = Verifier[Settings]
 AnyReauthorizer = Reauthorizer[Settings]
 Links = tuple[AnyVerifier, ...]
 
+_LEVELS = range(5)
 _CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _ACR_VALUES = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*")
 """Names of login levels, between quotes of a challenge (RFC 9470 §3)."""
@@ -156,6 +158,7 @@ class VerifierChain:
         memory: shared by all chains of a worker.
         revocations: the deny set.
         clock: wall clock, Unix seconds.
+        longest: seconds after which a question is given up, whoever may still wait for it.
     """
 
     def __init__(
@@ -164,16 +167,24 @@ class VerifierChain:
         memory: VerdictMemory,
         revocations: Revocations,
         clock: Callable[[], float] = time.time,
+        longest: float = 60.0,
     ) -> None:
         self._verifiers = tuple(verifiers)
         self._salt = "\0" + ",".join(verifier.name for verifier in verifiers)
         self._memory = memory
         self._revocations = revocations
         self._clock = clock
+        self._longest = longest
         self._asking: dict[bytes, _Question] = {}
 
-    async def verify(self, credential: Credential, exchange: Exchange) -> Principal:
+    async def verify(self, credential: Credential, exchange: Exchange, timeout: float = 10.0) -> Principal:
         """Say who sends the request.
+
+        Args:
+            credential: what the channel took out of the request.
+            exchange: its account; is told what each verifier said.
+            timeout: seconds to wait for a verdict. The question goes on without who has waited so long, so that the
+                verdict is there for the next one.
 
         Raises:
             TokenMissing, IssuerUnknown, CredentialRejected, TokenRevoked: 401.
@@ -190,7 +201,7 @@ class VerifierChain:
         else:
             if known is not None:
                 self._memory.forget(key)
-            principal = await self._ask_once(key, credential, exchange)
+            principal = await self._ask_once(key, credential, exchange, timeout)
         return self._unless_denied(principal, credential, exchange)
 
     def _holds(self, known: Remembered) -> bool:
@@ -213,7 +224,7 @@ class VerifierChain:
             raise CredentialRejected("signed by the device of somebody else than the token's person")
         return principal
 
-    async def _ask_once(self, key: bytes, credential: Credential, exchange: Exchange) -> Principal:
+    async def _ask_once(self, key: bytes, credential: Credential, exchange: Exchange, timeout: float) -> Principal:
         """Many requests with one token make one question; a client that leaves takes the answer from nobody."""
         rejected = self._memory.bad(key)
         if rejected is not None and rejected.until > self._clock() and rejected.links == self._verifiers:
@@ -226,7 +237,11 @@ class VerifierChain:
             question = self._asking[key] = _Question(task, said)
             task.add_done_callback(lambda asked: self._forget_question(key, asked))
         try:
-            return await asyncio.shield(question.task)
+            async with asyncio.timeout(timeout):
+                return await asyncio.shield(question.task)
+        except TimeoutError:
+            silent = [one.name for one in self._candidates(credential)][len(question.said) :]
+            raise VerifierUnavailable(f"nothing from {', '.join(silent)} in {timeout:g} s, the item's time") from None
         except asyncio.CancelledError:
             if question.task.cancelled():  # the verifier was stopped, not this request
                 raise VerifierUnavailable("the question was given up") from None
@@ -240,6 +255,13 @@ class VerifierChain:
             asked.exception()  # is looked at here in case that everybody who waited for it has left
 
     async def _ask(self, key: bytes, credential: Credential, said: "Said") -> Principal:
+        try:
+            async with asyncio.timeout(self._longest):
+                return await self._walk(key, credential, said)
+        except TimeoutError:
+            raise VerifierUnavailable(f"no verdict in {self._longest:g} s") from None
+
+    async def _walk(self, key: bytes, credential: Credential, said: "Said") -> Principal:
         for verifier in self._candidates(credential):
             epoch = verifier.epoch
             principal = await self._hear(verifier, key, credential, said)
@@ -272,8 +294,9 @@ class VerifierChain:
         except Exception as exc:
             said.append((verifier.name, "broke"))
             raise InternalError(f"{verifier.name}: {exc!r}") from exc
-        if principal is not None and type(principal) is not Principal:
-            raise InternalError(f"{verifier.name} answered {type(principal).__name__}, which is no principal")
+        if principal is not None and (flaw := _flaw(principal)) is not None:
+            said.append((verifier.name, "broke"))
+            raise InternalError(f"{verifier.name} {flaw}")
         said.append((verifier.name, "not mine" if principal is None else "verified"))
         return principal
 
@@ -281,6 +304,22 @@ class VerifierChain:
         """Verifiers of the token's issuer, and those that judge any token; the order stays."""
         issuer = unverified_issuer(credential.token or "")
         return [one for one in self._verifiers if not one.issuers or issuer in one.issuers]
+
+
+def _flaw(said: Any) -> str | None:
+    """Why what a verifier answered is nobody; None when it is somebody."""
+    if type(said) is not Principal:
+        return f"answered {type(said).__name__}, which is no principal"
+    held: dict[str, Any] = msgspec.structs.asdict(said)
+    if not isinstance(held["subject"], str) or not held["subject"]:
+        return "answered a principal without a subject"
+    if type(held["kind"]) is not Kind or held["kind"] is Kind.ANYONE:
+        return f"answered the kind {held['kind']!r}, which is neither Kind.NATURAL nor Kind.LEGAL"
+    if held["assurance"] not in _LEVELS:
+        return f"answered the assurance {held['assurance']!r}, which is none of 0 to 4"
+    if not isinstance(held["expires_at"], int | float):
+        return f"answered {type(held['expires_at']).__name__} as the time when the principal expires"
+    return None
 
 
 def _is_owner(principal: Principal, owner: tuple[str, str]) -> bool:

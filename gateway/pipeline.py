@@ -243,7 +243,7 @@ class Pipeline:
         inject: tuple[Field, ...] = ()
         if route.verifiers is not None:
             exchange.stage, exchange.verify = VERIFY, exchange.clock()
-            exchange.principal = principal = await route.verifiers.verify(credential, exchange)
+            exchange.principal = principal = await route.verifiers.verify(credential, exchange, route.timeout)
             exchange.stage, exchange.reauthorize = REAUTHORIZE, exchange.clock()
             if principal.kind not in route.kinds:
                 raise AudienceNotAllowed(f"{principal.kind} person at an item for {sorted(route.item.audience)}")

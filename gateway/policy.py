@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.contracts import Channel, Settings
 from gateway.cors import Cors
-from gateway.errors import ChannelRejected, GatewayError, Unauthenticated
+from gateway.errors import ChannelRejected, ClientGone, GatewayError, InternalError, Unauthenticated
 from gateway.exchange import Exchange
 from gateway.items import Route, Router
 from gateway.model import Credential, Field, Inbound
@@ -61,6 +61,7 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
         Raises:
             ChannelRejected: it is a channel's request and its signature does not hold.
             Unauthenticated: no channel recognises it.
+            InternalError: a channel broke, or answered something that is no credential.
         """
         if route.own is not None:
             return self.own[route.own], Credential(route.own)
@@ -70,7 +71,14 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
             except ChannelRejected as error:
                 error.channel = entrance.channel.name
                 raise
+            except (GatewayError, ClientGone):
+                raise
+            except Exception as exc:
+                raise InternalError(f"{entrance.channel.name}: {exc!r}") from exc
             if credential is not None:
+                if type(credential) is not Credential:
+                    answered = type(credential).__name__
+                    raise InternalError(f"{entrance.channel.name} answered {answered}, which is no credential")
                 return entrance, credential
         raise Unauthenticated("no channel recognises the request", code="channel-unknown")
 

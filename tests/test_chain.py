@@ -6,7 +6,7 @@ import gc
 import pytest
 from path_world import NOW, Clock, FakeReauthorizer, FakeVerifier, chain, eventually, exchange, principal, visit
 
-from gateway.chain import ReauthorizerChain, VerdictMemory
+from gateway.chain import ReauthorizerChain, VerdictMemory, VerifierChain
 from gateway.errors import (
     CannotDecide,
     Conflict,
@@ -20,7 +20,7 @@ from gateway.errors import (
     VerifierUnavailable,
 )
 from gateway.identity.revocations import Revocations
-from gateway.model import Allow, Credential, Deny, StepUp
+from gateway.model import Allow, Credential, Deny, Kind, StepUp
 
 WHO = principal()
 TOKEN = Credential("web", "token")
@@ -43,6 +43,13 @@ async def ask(chained, token="token", account=None):
     (RuntimeError("a bug"), WHO, InternalError, [1, 0]),
     (True, WHO, InternalError, [1, 0]),
     ("u-1", WHO, InternalError, [1, 0]),
+    (principal(subject=""), WHO, InternalError, [1, 0]),
+    (principal(subject=None), WHO, InternalError, [1, 0]),
+    (principal(kind="natural"), WHO, InternalError, [1, 0]),
+    (principal(kind=Kind.ANYONE), WHO, InternalError, [1, 0]),
+    (principal(assurance=9), WHO, InternalError, [1, 0]),
+    (principal(assurance="3"), WHO, InternalError, [1, 0]),
+    (principal(expires_at=None), WHO, InternalError, [1, 0]),
 ])  # fmt: skip
 async def test_the_chain_ends_at_the_first_link_that_knows(first, second, outcome, asked):
     links = FakeVerifier("one", token=first), FakeVerifier("two", token=second)
@@ -52,6 +59,40 @@ async def test_the_chain_ends_at_the_first_link_that_knows(first, second, outcom
         with pytest.raises(outcome):
             await ask(chain(*links))
     assert [link.asked for link in links] == asked
+
+
+async def test_a_principal_that_is_none_says_what_is_wrong_with_it():
+    account = exchange()
+    with pytest.raises(InternalError, match="one answered the assurance 9, which is none of 0 to 4"):
+        await ask(chain(FakeVerifier("one", token=principal(assurance=9))), account=account)
+    assert account.verdicts == [("one", "broke")]
+
+
+async def test_a_verifier_that_does_not_answer_within_the_items_time_cannot_tell():
+    """Who asked is answered; the question goes on, and its verdict is there for whoever asks next."""
+    link, account = FakeVerifier("slow", token=WHO), exchange()
+    link.gate = asyncio.Event()
+    chained = chain(FakeVerifier("first"), link)
+    with pytest.raises(VerifierUnavailable, match=r"nothing from slow in 0.01 s, the item's time"):
+        await chained.verify(TOKEN, account, 0.01)
+    assert account.verdicts == [("first", "not mine")]
+    link.gate.set()
+    assert (await ask(chained), link.asked) == (WHO, 1)
+
+
+async def test_a_question_that_is_never_answered_ends():
+    """Tokens are free to make up: each may hold one question, and none for ever."""
+    link = FakeVerifier("slow", token=WHO)
+    link.gate = asyncio.Event()
+    chained = VerifierChain([link], VerdictMemory(), Revocations(clock=lambda: NOW), lambda: NOW, longest=0.01)
+    with pytest.raises(VerifierUnavailable, match=r"no verdict in 0.01 s"):
+        await ask(chained)
+    assert chained._asking == {}
+
+
+async def test_a_timeout_of_the_verifiers_own_is_its_defect():
+    with pytest.raises(InternalError, match="one: TimeoutError"):
+        await ask(chain(FakeVerifier("one", token=TimeoutError())))
 
 
 async def test_an_empty_chain_lets_nobody_in():

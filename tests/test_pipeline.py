@@ -95,6 +95,40 @@ class Path:
         return client
 
 
+class OddChannel(FakeChannel):
+    """Answers with something that is no credential."""
+
+    async def identify(self, inbound):
+        return ("web", "good")
+
+
+@pytest.mark.parametrize(("channel", "reason"), [
+    (OddChannel(), "web answered tuple, which is no credential"),
+    (FakeChannel("hall", error=KeyError("x")), "hall: KeyError('x')"),
+])  # fmt: skip
+async def test_a_channel_that_breaks_is_named_in_the_reason(channel, reason):
+    path = Path(channels=[channel])
+    [refusal] = (await path.carry()).refusals
+    assert (refusal.code, refusal.detail) == ("internal-error", reason)
+    assert path.system.seen == []
+
+
+async def test_a_client_that_leaves_while_its_channel_reads_is_no_defect():
+    path = Path(channels=[FakeChannel(error=ClientGone())])
+    with pytest.raises(ClientGone):
+        await path.carry()
+    [record] = path.records
+    assert (record.client_gone, record.code) == (True, None)
+
+
+async def test_a_verifier_that_hangs_costs_the_items_time_and_no_more():
+    path = Path(timeout=0.01)
+    path.verifier.gate = asyncio.Event()
+    [refusal] = (await path.carry()).refusals
+    assert refusal.code == "province-unreachable"
+    assert path.pipeline.in_flight == 0
+
+
 async def test_a_request_passes_every_step_once():
     path = Path()
     client = await path.carry()

@@ -120,11 +120,11 @@ class _Heard(VerifierChain):
         self._asserted = asserted
         self._said = said
 
-    async def verify(self, credential: Credential, exchange: Exchange) -> Principal:
+    async def verify(self, credential: Credential, exchange: Exchange, timeout: float = 10.0) -> Principal:
         """See VerifierChain.verify."""
         try:
             if self._asserted is None:
-                return await self._chain.verify(credential, exchange)
+                return await self._chain.verify(credential, exchange, timeout)
             exchange.note("asserted", "believed")
             return self._asserted
         finally:
