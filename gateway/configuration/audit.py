@@ -134,6 +134,17 @@ def _unused(_: StaticSettings, catalogue: Catalogue) -> Iterator[Finding]:
                 yield entry.where, f"{entry.value.name!r} is used by no item"
 
 
+def _unaccepted(static: StaticSettings, catalogue: Catalogue) -> Iterator[Finding]:
+    """Self-service is behind the sign-in desk, and acceptance is the operator's own."""
+    policy = catalogue.settings
+    if static.console is None or not static.console.acceptance or policy is None or policy.login is not None:
+        return
+    for entry in catalogue.reauthorizers:
+        if getattr(import_part(entry.value.use), "granted", False):
+            text = "operators have to accept what is granted to them, and nobody can sign in here to do so"
+            yield entry.where, f"{text}; write `login`, or `acceptance: false` under console"
+
+
 def _secrets_of(catalogue: Catalogue) -> Iterator[Where]:
     for system in catalogue.systems:
         yield from secret_places(system.value, system.where)
@@ -173,4 +184,5 @@ _OF_POLICY: dict[
     "TG07": ("medium", _plain_origins),
     "TG08": ("low", _cut_by_drain),
     "TG09": ("low", _unused),
+    "TG11": ("medium", _unaccepted),
 }

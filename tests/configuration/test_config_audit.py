@@ -55,6 +55,22 @@ def test_a_policy_without_items_is_told(world):
     assert "TG09 low policy.yaml:1 items: is empty: every request is answered 404" in advice(world)
 
 
+def test_grants_that_nobody_can_accept_are_told(world, monkeypatch):
+    """A department that takes tokens alone has no self-service: without this its grants would wait for ever."""
+    hours = "tests.configuration.config_parts:Hours\n    config: {opens: 8}"
+    world.edit("policy.yaml", hours, "plugins.reauthorizers.operator_grant:OperatorGrant")
+    assert advice(world) == []
+
+    monkeypatch.setenv("TEST_CONSOLE_KEY", "c" * 32)
+    console = "console: {listen: 127.0.0.1:8082, hosts: [a], keys: [{$env: TEST_CONSOLE_KEY}], acceptance: true}"
+    world.edit("gateway.yaml", "workers: 1", console)
+    [line] = advice(world)
+    assert line.startswith("TG11 medium policy.yaml:11 reauthorizers[0]: operators have to accept what is granted")
+
+    world.edit("gateway.yaml", "acceptance: true", "acceptance: false")
+    assert advice(world) == []
+
+
 def test_a_secret_that_everybody_can_read_is_told(world):
     (world.folder / "identity.pem").chmod(0o644)
     world.write_secret("ferry.key", "k" * 32, mode=0o604)
