@@ -104,7 +104,7 @@ def test_a_first_visit_is_told_and_makes_no_record(furnished):
     for _ in range(2):
         explained = asked(furnished, "nobody yet")
         assert explained.carried
-        assert decisions(explained)[-1] == "ledger: would make a record of this person"
+        assert decisions(explained)[-1] == f"ledger: would make a record of this person of issuer {ISSUER}"
     assert content(furnished) == before
     assert not list(furnished.folder.glob("ledger.db-*")), "it was not closed"
 

@@ -23,7 +23,12 @@ from gateway.explain.question import Question, parse_principal
     type=click.File("rb"),
     help="A file with the body, - for standard input; a channel's signature over it is judged.",
 )
-@click.option("--as", "person", metavar="KEY=VALUE,…", help="Believe in subject=…,kind=natural,assurance=3,operator=….")
+@click.option(
+    "--as",
+    "person",
+    metavar="KEY=VALUE,…",
+    help="Believe in subject=…,kind=natural,assurance=3,operator=…,issuer=…; a record is found by issuer and subject.",
+)
 @click.option("--client", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The client's address.")
 @click.option("--certificate", metavar="FINGERPRINT", help="The client's certificate, by its SHA-256; colons may stay.")
 @as_text_or_json

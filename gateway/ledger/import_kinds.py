@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import ClassVar, TypeVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from sqlalchemy import select
 
 from gateway.codes import CodeError, check_uscc, is_within, mask_citizen_number, mask_name
@@ -100,6 +100,14 @@ class _PostRow(PostInput):
     """A post for the account with this login."""
 
     login: str = Field(max_length=64)
+
+    @field_validator("role", mode="before")
+    @classmethod
+    def _check_role(cls, cell: str) -> str:
+        if cell not in _ROLES.values():
+            chinese, english = "、".join(_ROLES), ", ".join(_ROLES.values())
+            raise CodeError(f"岗位应为 {chinese} 之一。", f"One of {english} is expected.")
+        return cell
 
 
 class PostRows(ImportKind):

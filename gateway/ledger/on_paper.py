@@ -57,5 +57,5 @@ class LedgerOnPaper:
 
     async def register(self, principal: Principal) -> Facts:
         """Say that a record would be made, and what little would be in it."""
-        self.told.append("would make a record of this person")
+        self.told.append(f"would make a record of this person of issuer {principal.issuer}")
         return Facts("", principal.kind, "new")

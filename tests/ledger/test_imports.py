@@ -88,6 +88,7 @@ async def test_posts_are_given_by_login_and_within_the_region(staff, imports, sy
 
     report = await imports.run(security, "posts", bad, dry_run=False)
     assert places(report) == [(2, "role"), (3, "login"), (4, ""), (5, "")]
+    assert report.problems[0].title[0] == "岗位应为 系统管理员、安全管理员、审计管理员、经办岗、复核岗 之一。"
     assert (await imports.run(security, "posts", good, dry_run=False)).saved
     posts = {record.login: (record.role, record.region) for record in await staff.register.everybody()}
     assert posts["ann"] == (Role.CLERK, "350100")

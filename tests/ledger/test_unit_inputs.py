@@ -71,6 +71,13 @@ def test_every_problem_is_told_beside_its_field_and_repeats_nothing(model, enter
     assert "110105" not in told
 
 
+def test_a_choice_is_listed_as_each_language_lists():
+    with pytest.raises(InputRefused) as caught:
+        check_input(PartySearchInput, {"text": "", "kind": "anyone"})
+    [problem] = caught.value.problems
+    assert problem.title == ("只能是 natural 或 legal。", "One of 'natural' or 'legal' is expected.")
+
+
 def test_what_is_entered_of_people_stays_out_of_what_is_logged():
     shown = repr(OperatorInput(**OPERATOR))
     assert not [value for value in OPERATOR.values() if value in shown]

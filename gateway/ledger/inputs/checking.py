@@ -58,14 +58,19 @@ def _told(error: ErrorDetails) -> tuple[str, str]:
         return own.title
     chinese, english = _KINDS.get(error["type"], _OTHER)
     values = {name: str(value) for name, value in context.items()}
-    return chinese.format_map(values), english.format_map(values)
+    return chinese.format_map(values | {"listed": _listed(values.get("expected", ""))}), english.format_map(values)
+
+
+def _listed(expected: str) -> str:
+    """`'open', 'closed' or 'left'` as a Chinese sentence has it."""
+    return expected.replace("'", "").replace(", ", "、").replace(" or ", " 或 ")
 
 
 _OTHER = ("此项填写有误。", "This cannot be taken.")
 _DATE = ("应为日期，如 2026-01-31。", "A date is expected, such as 2026-01-31.")
 _YES_OR_NO = ("应为是或否。", "Yes or no is expected.")
 _WHOLE_NUMBER = ("应为整数。", "A whole number is expected.")
-_ONE_OF = ("只能是 {expected}。", "One of {expected} is expected.")
+_ONE_OF = ("只能是 {listed}。", "One of {expected} is expected.")
 _KINDS: Mapping[str, tuple[str, str]] = {
     "missing": ("此项必填。", "This has to be filled in."),
     "extra_forbidden": ("没有此项。", "There is no such field."),
