@@ -77,12 +77,20 @@ def _of_missing(module: str, name: str) -> str:
 def _load_entry_point(use: str) -> object:
     installed = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     if use not in installed:
-        hint = did_you_mean(use, installed)
+        hint = did_you_mean(use, installed) or _of_no_entry_point(use)
         raise PartUnusableError(f"no entry point {use!r} is installed{hint}; write package.module:Class or install it")
     try:
         return installed[use].load()
     except (Exception, SystemExit) as exc:
         raise PartUnusableError(f"entry point {use!r} cannot be loaded: {type(exc).__name__}: {exc}") from exc
+
+
+def _of_no_entry_point(use: str) -> str:
+    """What a `use` without a colon may have meant: a class behind a dot, or the module of a part that is shipped."""
+    module, dot, name = use.rpartition(".")
+    shipped = [part for found in _shipped_modules() if found.endswith(f".{use}") for part in _parts_of(found)]
+    meant = [f"{module}:{name}"] if dot else shipped
+    return f" (did you mean {meant[0]!r}?)" if meant else ""
 
 
 def part_config(part: type[Part[Any]], config: dict[str, Any], override: dict[str, Any] | None = None) -> Settings:
