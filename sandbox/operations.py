@@ -12,7 +12,7 @@ from sandbox.units import UnitFile
 SYSTEMS = ("social-insurance", "medical-insurance", "pension")
 
 LOCAL_ID_HEADER = "Tongguan-Local-Id"
-"""Says which of our units the person who asks is bound to (账号绑定); only the gateway can have put it there."""
+"""Says which of our units the person who asks is bound to (账户绑定); only the gateway can have put it there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,6 @@ def _plain(text: str) -> str:
 
 
 _NOT_BOUND = (
-    "该业务系统未配置账号绑定。",
+    "该业务系统未配置账户绑定。",
     "Units are not bound to this business system.",
 )

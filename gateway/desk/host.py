@@ -104,7 +104,7 @@ _ITEMS = (
     ),
     DeskItem(
         "sso-links",
-        "渠道账号绑定",
+        "渠道账号关联",
         _at(
             "GET channels/{channel}/link/{id}",
             "POST channels/{channel}/link/{id}",

@@ -37,7 +37,7 @@ _NOT_REVIEWED = (
     "The unit has not been reviewed yet, or was suspended or revoked.",
 )
 _NO_PASSKEY = (
-    "本单位没有已生效的电脑密钥。请先登记，并等待经办机构审核。",
+    "本单位没有已生效的通行密钥。请先登记，并等待经办机构审核。",
     "Your unit has no passkey that was approved. Enrol this computer first, and wait for the agency's approval.",
 )
 
