@@ -16,8 +16,8 @@ TwoPeople = Literal["opening", "binding"]
 class LookupSettings(Settings):
     """Where a business system answers what it knows of a unit."""
 
-    route: Name = Field(description="its operation, as the inner unit knows it")
-    path: str = Field(pattern=r"^/[!-~]*$", description="template of its path: /units/{local_id}")
+    route: Name = Field(description="its route in gatekeeper.yaml; via direct any name")
+    path: str = Field(pattern=r"^/[!-~]*$", description="its path; of `record` with {local_id}: /units/{local_id}")
 
 
 class LocalIdSettings(Settings):
