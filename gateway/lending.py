@@ -131,8 +131,8 @@ def ledger_of(settings: StaticSettings, log: Any) -> "Ledger | None":
     """
     if settings.ledger is None:
         return None
-    key = settings.records.pseudonym_key.get_secret_value().encode()
-    return open_ledger(settings.ledger, Path(), log=log, key=key, stale=settings.ledger_stale)
+    keys = settings.records.digest_keys
+    return open_ledger(settings.ledger, Path(), log=log, keys=keys, stale=settings.ledger_stale)
 
 
 def state_of(settings: StaticSettings, revocations: Revocations, rates: Rates, log: Any) -> State:

@@ -63,12 +63,20 @@ class RecordSettings(Settings):
         "stderr", description="`stdout`, `stderr` or `file:PATH`; what the gateway itself has to say"
     )
     pseudonym_key: SecretStr = Field(description="key of the subjects' pseudonyms, at least 16 bytes, by reference")
+    former_pseudonym_keys: tuple[SecretStr, ...] = Field(
+        (), description="what it was before: operators in the ledger are recognised by these too"
+    )
     queue: int = Field(
         65536,
         ge=1024,
         description="records that may wait for a slow sink; beyond it they are counted and lost",
     )
     query_parameters: tuple[str, ...] = Field((), description="query parameters whose values may be recorded, masked")
+
+    @property
+    def digest_keys(self) -> tuple[bytes, ...]:
+        """Keys of the ledger's digests: the first makes them, all recognise them."""
+        return tuple(key.get_secret_value().encode() for key in (self.pseudonym_key, *self.former_pseudonym_keys))
 
 
 class StaticSettings(Settings):

@@ -100,8 +100,8 @@ async def _taken(ctx: click.Context, step: "Callable[[StaffRegister], Awaitable[
     settings = load_static(path)
     if settings.console is None or settings.ledger_url is None:
         raise ConfigurationError([f"{path}: there is no back office; write `console:` to have one"])
-    key = settings.records.pseudonym_key.get_secret_value().encode()
-    ledger = open_ledger(settings.ledger_url, path.parent, log=log_of_commands(), key=key)
+    keys = settings.records.digest_keys
+    ledger = open_ledger(settings.ledger_url, path.parent, log=log_of_commands(), keys=keys)
     await ledger.start()
     passwords = Passwords(settings.console.password_length)
     try:

@@ -4,7 +4,7 @@ Desk and channels get it through `open_ledger`; SQLAlchemy is imported there, wh
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ def open_ledger(
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
     log: Any = None,
-    key: bytes = b"",
+    keys: Sequence[bytes] = (b"",),
     stale: float = 5.0,
 ) -> "Ledger":
     """Make a ledger of a database; `start` connects it.
@@ -32,7 +32,7 @@ def open_ledger(
         clock: wall clock, Unix seconds.
         monotonic: for durations, seconds.
         log: the application log.
-        key: of the digests by which identity numbers are looked for.
+        keys: of the digests by which identity numbers are recognised; the first one makes them.
         stale: see LedgerMemory.
 
     Raises:
@@ -42,4 +42,4 @@ def open_ledger(
     from gateway.ledger.ledger import Ledger  # noqa: PLC0415
 
     log = structlog.get_logger() if log is None else log
-    return Ledger(Database(url, base_dir, monotonic), clock, log, key=key, stale=stale)
+    return Ledger(Database(url, base_dir, monotonic), clock, log, keys=keys, stale=stale)

@@ -152,17 +152,24 @@ class Office:
     Args:
         database: see Database.
         clock: wall clock, Unix seconds.
-        digest: keyed digest of an identity number, so that it can be looked for and not be read.
+        digests: keyed digests of an identity number, so that it can be recognised and not be read. The first one is
+            what is kept; others are of keys that the installation had before.
 
     Attributes:
+        digest: the first of them.
         rules: what the configuration says about items, systems and who looks twice; set whenever it changes.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float], digest: Callable[[str], str]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], *digests: Callable[[str], str]) -> None:
         self.database = database
         self.clock = clock
-        self.digest = digest
+        self.digest = digests[0]
+        self._digests = digests
         self.rules = Rules()
+
+    def is_of(self, digest: str, number: str) -> bool:
+        """Tell whether a digest that was kept is that of an identity number."""
+        return any(digest == digest_of(number) for digest_of in self._digests)
 
     @contextlib.asynccontextmanager
     async def by_staff(self, officer: Officer, power: Power) -> AsyncIterator[Act]:

@@ -190,7 +190,7 @@ class GrantRows(ImportKind):
         row = (await act.connection.execute(question)).one_or_none()
         if row is None:
             return await self._operators.enter_in(act, unit, operator)
-        if row.id_digest != self._office.digest(operator.id_number):
+        if not self._office.is_of(row.id_digest, operator.id_number):
             raise InputRefused(FieldProblem("id_number", _ANOTHER_NUMBER))
         return str(row.id)
 

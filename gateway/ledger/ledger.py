@@ -1,7 +1,7 @@
 """The ledger as the rest of the gateway sees it: begun, asked, ended. `open_ledger` makes it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -49,7 +49,7 @@ class Ledger:
         database: not open yet.
         clock: wall clock, Unix seconds.
         log: the application log.
-        key: of the digests by which identity numbers are looked for.
+        keys: of the digests by which identity numbers are recognised; the first one makes them.
         stale: see LedgerMemory.
 
     Attributes:
@@ -63,10 +63,16 @@ class Ledger:
     """
 
     def __init__(
-        self, database: Database, clock: Callable[[], float], log: Any, *, key: bytes = b"", stale: float = 5.0
+        self,
+        database: Database,
+        clock: Callable[[], float],
+        log: Any,
+        *,
+        keys: Sequence[bytes] = (b"",),
+        stale: float = 5.0,
     ) -> None:
         self.name = database.name
-        self.office = Office(database, clock, digest_with(key))
+        self.office = Office(database, clock, *map(digest_with, keys))
         self.view = LedgerMemory(self.office, log, stale)
         self.links = ChannelLinks(database, clock, log)
         self.devices = EnrolledDevices(database, clock)

@@ -202,7 +202,7 @@ async def open_world(
     """
     (folder / "ledger.db").write_bytes(file)
     clock, log = Clock(), structlog.testing.CapturingLogger()
-    ledger = open_ledger("sqlite:///ledger.db", folder, clock=lambda: clock.wall, log=log, key=b"k" * 16)
+    ledger = open_ledger("sqlite:///ledger.db", folder, clock=lambda: clock.wall, log=log, keys=(b"k" * 16,))
     await ledger.start()
     settings = console_settings(**replaced)
     passwords = Passwords(settings.password_length, HASHER)

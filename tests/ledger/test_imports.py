@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from gateway.codes import citizen_check_digit
 from gateway.errors import Forbidden, InputRefused
+from gateway.ledger.acting import Office, digest_with
 from gateway.ledger.grants import Grants
 from gateway.ledger.imports import ImportProblem, ImportReport, Imports, write_passwords, write_problems
 from gateway.ledger.office_tables import GRANTS, OPERATORS, STAFF
@@ -141,6 +142,21 @@ async def test_wrong_grants_are_told_by_column_and_numbers_only_masked(staff, im
     ]
     assert wrong_digit.encode() not in write_problems(report)
     assert await count(staff, OPERATORS) == 0
+
+
+async def test_an_operator_is_recognised_after_the_key_of_the_digests_was_changed(staff, imports):
+    """Her number is kept as a digest alone, which a new key cannot make anew."""
+    clerk = await seed_staff(staff.office, Role.CLERK, "3501")
+    await seed_unit(staff.office, UNIT, "350100", "reviewed")
+    await imports.run(clerk, "grants", (GRANT_HEADER + GRANT).encode(), dry_run=False)
+    new = digest_with(b"n" * 32)
+    told = []
+    for digests in ((new, staff.office.digest), (new,)):
+        office = Office(staff.database, staff.office.clock, *digests)
+        office.rules = staff.office.rules
+        renewed = Imports(office, staff.register, Operators(office), Grants(office))
+        told.append(places(await renewed.run(clerk, "grants", (GRANT_HEADER + GRANT).encode(), dry_run=True)))
+    assert told == [[(2, "")], [(2, "operator_id_number")]], "a grant is open already; the number is another one"
 
 
 async def test_an_operator_who_is_there_is_the_same_person_or_the_row_is_refused(staff, imports):
