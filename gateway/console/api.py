@@ -14,7 +14,7 @@ from gateway.console.forms import LARGEST, SMALL, read_body, read_form_input, re
 from gateway.console.openapi import describe
 from gateway.console.operations import Asked, Operation, SessionCall
 from gateway.console.rendering import PRIVATE
-from gateway.console.session import INBOUND, check_origin, check_token, open_session, require_officer
+from gateway.console.session import INBOUND, check_origin, check_token, known_session, open_session, require_officer
 from gateway.contracts import Settings
 from gateway.errors import RequestMalformed
 from gateway.identity.cross_site import SAFE_METHODS
@@ -66,11 +66,14 @@ def _answer(result: Any, status: int) -> web.Response:
 
 
 def _check_sender(request: web.Request, *, token: bool = True) -> None:
-    """Check that no other site's page sent this. Browsers say where a page is from; what does not is no browser."""
+    """Check that no other site's page sent this. Browsers say where a page is from; what does not is no browser.
+
+    Without a session that lives there is nothing to forge, and whoever needs one is told so: 401.
+    """
     fields = request[INBOUND].fields
     if b"origin" in fields or b"sec-fetch-site" in fields:
         check_origin(request)
-    if token:
+    if token and known_session(request) is not None:
         check_token(request)
 
 

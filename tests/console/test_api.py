@@ -82,6 +82,14 @@ async def test_another_sites_page_cannot_call(world, headers):
     assert (answer.status, (await answer.json())["code"]) == (403, "cross-site-request")
 
 
+async def test_who_is_not_signed_in_any_more_is_told_so(world):
+    """A program that was away too long has to see that its session ended, not that it were another site's page."""
+    program = await world.sit("clerk")
+    await program.call("DELETE", "/session", headers={"Origin": None})
+    answer = await program.call("POST", "/units/some-id/applications", {"items": ["pension"]}, headers={"Origin": None})
+    assert (answer.status, (await answer.json())["code"]) == (401, "token-missing")
+
+
 # ── input ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
