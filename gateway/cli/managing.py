@@ -130,9 +130,9 @@ def status(ctx: click.Context, address: str | None, form: str) -> None:
 def _flat(value: Any, key: str = "") -> list[tuple[str, Any]]:
     if isinstance(value, dict) and value:
         return [row for name, inner in value.items() for row in _flat(inner, f"{key}.{name}" if key else name)]
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    if isinstance(value, list) and value:
         return [row for index, inner in enumerate(value) for row in _flat(inner, f"{key}[{index}]")]
-    return [(key, ", ".join(map(str, value)) if isinstance(value, list) else value)]
+    return [(key, "" if value == [] else value)]
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gateway.errors import ConfigurationError
 from gateway.identity.sessions import SignedIn, SignInSessions
 
 Pseudonym = Callable[[str, str], str]
@@ -20,7 +21,7 @@ async def list_sessions(
         pseudonym: what is shown instead.
 
     Raises:
-        ValueError: nobody signs in here.
+        ConfigurationError: nobody signs in here.
         StateUnavailable: nobody can say now.
     """
     found, total = await _there(sessions).listing(asked.get("subject"))
@@ -32,7 +33,7 @@ async def end_sessions(sessions: SignInSessions | None, asked: Mapping[str, str]
     """End sessions by `handle`, `sub` or `sid`, the latter two of the issuer `iss` or of any; gives how many.
 
     Raises:
-        ValueError: nobody signs in here.
+        ConfigurationError: nobody signs in here.
         StateUnavailable: not everybody could be told; ask again.
     """
     there = _there(sessions)
@@ -44,7 +45,7 @@ async def end_sessions(sessions: SignInSessions | None, asked: Mapping[str, str]
 
 def _there(sessions: SignInSessions | None) -> SignInSessions:
     if sessions is None:
-        raise ValueError("nobody signs in here: there is no `sessions` in gateway.yaml")
+        raise ConfigurationError(["nobody signs in here: there is no `sessions` in gateway.yaml"])
     return sessions
 
 

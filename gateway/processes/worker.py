@@ -82,6 +82,7 @@ class Edge(Protocol):
 
         Raises:
             ValueError: no such command, or arguments it cannot use.
+            ConfigurationError: the configuration has nothing that it is about.
         """
         ...
 

@@ -117,6 +117,16 @@ def test_status_exits_0_when_ready_and_1_when_not(run, gateway):
     assert "it is draining" in draining.stdout
 
 
+def test_status_shows_one_problem_of_a_refused_reload_on_a_line(run, gateway):
+    problems = ["policy.yaml:4 channels: is required and missing", "policy.yaml:9 itmes: unknown key"]
+    gateway.answers["GET /status"] = 200, {"ready": True, "last_reload": {"problems": problems}, "broken": []}
+    lines = run("status").stdout.splitlines()
+    assert [line.split()[0] for line in lines if "policy.yaml" in line] == [
+        "last_reload.problems[0]",
+        "last_reload.problems[1]",
+    ]
+
+
 def test_status_tells_machines_in_json(run, gateway):
     gateway.answers["GET /status"] = 200, {"revision": "abc", "ready": True}
 

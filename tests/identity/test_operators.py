@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gateway.errors import ConfigurationError
 from gateway.identity.operators import end_sessions, list_sessions
 from gateway.signin import ChannelAccount
 from tests.identity.session_world import UNMISTAKABLE, House, person, sign_in, unmistakable_sign_in
@@ -81,7 +82,7 @@ async def test_a_handle_ends_one(house):
 
 
 async def test_where_nobody_signs_in_there_is_nothing_to_see():
-    with pytest.raises(ValueError, match="nobody signs in"):
+    with pytest.raises(ConfigurationError, match="nobody signs in"):
         await list_sessions(None, {}, pseudonym)
-    with pytest.raises(ValueError, match="nobody signs in"):
+    with pytest.raises(ConfigurationError, match="nobody signs in"):
         await end_sessions(None, {"handle": "x"})
