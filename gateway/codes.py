@@ -166,6 +166,11 @@ def region_scope(code: str) -> str:
     return code[: 12 if village else 9 if town else 6 if county else 4 if prefecture else 2 if province else 0]
 
 
+def region_code(scope: str) -> str:
+    """The code of a region as people write it, of its scope: `3501` is 350100, the empty scope 000000 (全国)."""
+    return scope.ljust(6, "0")
+
+
 def is_within(region: str, scope: str) -> bool:
     """Tell whether a region lies inside a scope or is that scope itself.
 

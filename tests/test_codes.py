@@ -15,6 +15,7 @@ from gateway.codes import (
     mask_citizen_number,
     mask_name,
     read_fingerprint,
+    region_code,
     region_of_uscc,
     region_scope,
     uscc_check_digit,
@@ -149,6 +150,8 @@ def test_what_is_masked_keeps_its_length_and_hides_something(text):
 ])  # fmt: skip
 def test_a_scope_is_what_all_codes_inside_begin_with(code, scope):
     assert region_scope(code) == scope
+    assert code.startswith(region_code(scope))
+    assert region_scope(region_code(scope)) == scope
 
 
 @pytest.mark.parametrize("code", [

@@ -3,6 +3,7 @@
 import msgspec
 from aiohttp import web
 
+from gateway.codes import region_code
 from gateway.console.console import console_of
 from gateway.console.operations import SessionCall
 from gateway.console.session import form_token, give_cookie, require_session, take_cookie, token_of
@@ -71,7 +72,7 @@ async def _change_password(request: web.Request, response: web.Response, given: 
 async def _tell(request: web.Request, _: web.Response, __: None) -> SessionAnswer:
     session = await require_session(request)
     post = session.officer
-    role, region = (None, None) if post is None else (post.role.value, post.scope.ljust(6, "0"))
+    role, region = (None, None) if post is None else (post.role.value, region_code(post.scope))
     return SessionAnswer(session.login, session.name, role, region, session.missing, form_token(request))
 
 

@@ -73,9 +73,12 @@ def _refusal(request: web.Request, exc: Exception, id: str) -> GatewayError:  # 
     if isinstance(exc, web.HTTPMethodNotAllowed):
         return MethodNotAllowed(exc.reason, allow=tuple(sorted(exc.allowed_methods)))
     if isinstance(exc, web.HTTPException):
-        return BodyTooLarge(exc.reason) if exc.status == 413 else ItemUnknown(exc.reason)
+        return BodyTooLarge(exc.reason) if exc.status == 413 else ItemUnknown(exc.reason, title=_NO_PAGE)
     console_of(request).log.error("the back office broke", request_id=id, exc_info=exc)
     return InternalError(f"back office: {exc!r}")
+
+
+_NO_PAGE = ("没有找到该页面。", "There is no such page.")
 
 
 def _refused(request: web.Request, error: GatewayError, id: str) -> web.Response:  # noqa: A002 - as above

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gateway.codes import region_code
 from gateway.console.session import form_token, known_session
 from gateway.errors import GatewayError, InputRefused
 from gateway.ledger.powers import POWERS, Power
@@ -135,7 +136,13 @@ def templates() -> Environment:
         auto_reload=False,
     )
     environment.filters["local_time"] = local_time
-    environment.globals |= {"may": may, "roles": ROLES, "word": word, "told": partial(told, show=local_time)}
+    environment.globals |= {
+        "may": may,
+        "roles": ROLES,
+        "region_code": region_code,
+        "word": word,
+        "told": partial(told, show=local_time),
+    }
     return environment
 
 

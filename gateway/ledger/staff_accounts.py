@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row, Select, func, insert, select, update
 
+from gateway.codes import region_code
 from gateway.errors import FieldProblem, InputRefused
 from gateway.ledger.acting import Act, new_id
 from gateway.ledger.inputs.staff import PostInput, StaffInput
@@ -91,7 +92,7 @@ def record_of(row: Row[Any]) -> StaffRecord:
         row.login,
         row.name,
         None if row.role is None else Role(row.role),
-        None if row.scope is None else row.scope.ljust(6, "0"),
+        None if row.scope is None else region_code(row.scope),
         row.disabled_at is not None,
         row.locked_until,
         row.second_factor_at is not None,

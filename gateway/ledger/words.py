@@ -6,6 +6,8 @@ The back office (gateway/console) and self-service (gateway/desk) show them.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gateway.codes import region_code
+
 Words = tuple[str, str]
 """Chinese first, then English."""
 
@@ -193,5 +195,7 @@ def _told(states: str, name: str, value: Any, show: Callable[[float], str]) -> W
         return word(table, str(value))
     if isinstance(value, bool):
         return ("是", "yes") if value else ("否", "no")
+    if name == "scope":
+        return region_code(str(value)), ""
     text = show(value) if name in _MOMENTS else ", ".join(value) if isinstance(value, list) else str(value)
     return text, ""

@@ -149,6 +149,17 @@ async def test_the_staff_of_another_region_are_not_listed(case, visitors):
         assert f">{case.names['login']}<" not in shown["outside"]
 
 
+async def test_the_region_of_a_post_is_shown_as_people_write_it(visitors):
+    shown = {region: text_of(await _told(visitors["clerk", region], "/")) for region in SCOPES}
+    expected = {"inside": "350100", "outside": "350200", "parent": "350000"}
+    assert {region: code in shown[region] for region, code in expected.items()} == dict.fromkeys(SCOPES, True)
+
+
+async def test_a_page_that_is_not_there_is_said_to_be_no_page(visitors):
+    async with await visitors["clerk", "inside"].get("/nowhere") as answer:
+        assert (answer.status, "没有找到该页面。" in await answer.text()) == (404, True)
+
+
 async def test_the_history_of_another_region_is_not_shown(case, visitors):
     shown = {region: await _told(visitors["audit", region], "/history?action=grant") for region in SCOPES}
     assert {region for region, told in shown.items() if case.names["unit"] in told} == {"inside", "parent"}

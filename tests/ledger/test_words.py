@@ -76,11 +76,19 @@ def test_a_code_without_words_stands_for_itself():
 
 def test_details_of_the_history_are_told_in_words():
     """States by what they are states of, moments in local time, lists in one line."""
-    detail = {"before": "proposed", "valid_until": 7.0, "exclusive": True, "items": ["a", "b"], "new": 1}
+    detail = {
+        "before": "proposed",
+        "valid_until": 7.0,
+        "exclusive": True,
+        "items": ["a", "b"],
+        "scope": "3501",
+        "new": 1,
+    }
     assert told("grant.approved", detail, lambda at: f"at {at}") == [
         (("变更前", "before"), ("待复核", "waits for approval")),
         (("截止时间", "until"), ("at 7.0", "")),
         (("独占", "exclusive"), ("是", "yes")),
         (("事项", "items"), ("a, b", "")),
+        (("适用区划", "scope"), ("350100", "")),
         (("new", ""), ("1", "")),
     ]

@@ -46,7 +46,8 @@ class PostInput(Settings):
     role: Role = Field(description="岗位 · role: system, security, audit, clerk or reviewer")
     region: Region = Field(
         max_length=12,
-        description="辖区 · region, 6, 9 or 12 digits (GB/T 2260, GB/T 10114); 000000 is the whole country",
+        description="辖区，行政区划代码 6、9 或 12 位，000000 为全国"
+        " · region, 6, 9 or 12 digits (GB/T 2260, GB/T 10114); 000000 is the whole country",
     )
 
     @property

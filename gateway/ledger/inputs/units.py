@@ -41,8 +41,8 @@ class PartySearchInput(SearchInput):
         "part of the name, or the USCC or subject; or an operator's name or account, an id in a business system, "
         "what identifies a device",
     )
-    state: PartyState | None = Field(None, description="状态 · state; any when left out")
-    kind: PartyKind | None = Field(None, description="类型 · natural person or unit; both when left out")
+    state: PartyState | None = Field(None, description="状态，不选为全部 · state; any when left out")
+    kind: PartyKind | None = Field(None, description="类型，不选为全部 · natural person or unit; both when left out")
 
 
 class RegionInput(Settings):
