@@ -6,6 +6,7 @@ from my_world import My, MyWorld
 from gateway.ledger.inputs.units import OperatorInput
 from gateway.ledger.operators import Operators
 from gateway.ledger.paging import SIZE
+from gateway.ledger.parties import Parties
 from tests.ledger.grants_world import asked, claim, new_number
 from tests.ledger.office_world import seed_ended, seed_staff
 
@@ -194,3 +195,9 @@ async def test_a_large_unit_turns_pages_and_comes_back_to_the_one_it_was_on(worl
     assert f'id="reason-dismiss-{rest[0]}"' in page.text
     assert 'aria-describedby="wrong-reason"' in page.text
     assert f'action="/sso/my/operators/{rest[0]}/dismiss?page=2"' in second
+
+
+async def test_the_region_of_who_looked_is_written_as_people_write_it(world, my, unit):
+    await Parties(world.ledger.office).find(world.scene.clerk, unit.id)
+    assert world.scene.clerk.scope == "3501"
+    assert "350100" in (await my.see("looks")).text
