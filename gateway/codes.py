@@ -5,7 +5,10 @@ records/masking.py, which finds such identifiers in free text.
 """
 
 import re
-from datetime import UTC, date, datetime, timedelta
+import time
+from datetime import date
+
+from gateway.beijing import day_of
 
 _USCC_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _USCC_REGION = re.compile(r"[0-9]{6}")
@@ -14,7 +17,6 @@ _CITIZEN = re.compile(r"[1-9][0-9]{16}[0-9X]")
 _CITIZEN_OLD = re.compile(r"[1-9][0-9]{14}")
 _FOREIGNER_OLD = re.compile(r"[A-Z]{3}[0-9]{12}")
 _CITIZEN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_BEIJING = timedelta(hours=8)
 
 _REGION = re.compile(r"([0-9]{2})([0-9]{2})([0-9]{2})(?:([0-9]{3})([0-9]{3})?)?")
 
@@ -111,7 +113,7 @@ def _check_birthday(digits: str) -> None:
         born = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
         born = date.max
-    if born.year < 1800 or born > (datetime.now(UTC) + _BEIJING).date():
+    if born.year < 1800 or born > day_of(time.time()):
         raise CodeError("证件号码中的出生日期不成立。", "The number holds no possible date of birth.")
 
 

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+from gateway.beijing import minute_of
 from gateway.contracts import C, PartContext, Reauthorizer
 from gateway.facts import Designated, Facts
 from gateway.model import Decision, Deny, Inbound, Principal, Visit
@@ -14,8 +15,6 @@ from gateway.units import parse_span
 
 _REMEMBERED = 4096
 """How many texts, or pairs of client and networks, are remembered as what they mean."""
-_AHEAD = 8 * 3600
-"""Seconds that Asia/Shanghai is ahead of UTC; there has been no summer time since 1991."""
 _PASSING = frozenset({"new", "applied", "reviewed", "bound"})
 
 _BARRED = {
@@ -132,12 +131,12 @@ def is_proven(device: Designated, principal: Principal, inbound: Inbound) -> boo
 
 
 def is_during(hours: tuple[str, ...], at: float) -> bool:
-    """Tell whether a moment (Unix seconds) lies in one of these spans of the day (`09:00-17:00`) in Asia/Shanghai.
+    """Tell whether a moment (Unix seconds) lies in one of these spans of the day (`09:00-17:00`) in 北京时间.
 
     Raises:
         ValueError: one of them is no span.
     """
-    minute = int(at + _AHEAD) // 60 % 1440
+    minute = minute_of(at)
     return any(begins <= minute < ends for begins, ends in _spans(hours))
 
 

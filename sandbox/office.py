@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.beijing import day_of
 from gateway.configuration.loading import Loaded, load, policy_from
 from gateway.configuration.office_rules import office_rules
 from gateway.console.comparing import compare_records
@@ -27,7 +28,7 @@ from gateway.ledger.database import Database
 from gateway.ledger.grants import Grants
 from gateway.ledger.inputs.claims import BindingInput
 from gateway.ledger.inputs.deciding import ReviewInput
-from gateway.ledger.inputs.grants import GrantInput, day_of
+from gateway.ledger.inputs.grants import GrantInput
 from gateway.ledger.inputs.staff import AppointmentInput, StaffInput
 from gateway.ledger.inputs.units import ApplicationInput, OperatorInput
 from gateway.ledger.office_tables import STAFF

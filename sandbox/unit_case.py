@@ -4,12 +4,14 @@ A case can be brought to any step: forward by what has to be done, and back by r
 had, and it applies again as on its first day.
 """
 
-from datetime import datetime, timedelta, timezone
+import time
+from datetime import timedelta
 from enum import IntEnum
 from typing import Any
 
 from yarl import URL
 
+from gateway.beijing import day_of
 from sandbox.accounts import SAMPLE_ACCOUNTS, Account, Login
 from sandbox.back_office import BackOffice
 from sandbox.visitor import Answer, Visitor, require
@@ -17,7 +19,6 @@ from sandbox.visitor import Answer, Visitor, require
 DECLARATION = "11350100M0009000XP3350511818002"
 """Code of 退休人员待遇申报, as in `config/edge/items/pension.yaml`."""
 SYSTEM = "pension"
-BEIJING = timezone(timedelta(hours=8))
 THIS_COMPUTER = "127.0.0.1/32"
 
 CLERK, REVIEWER, SECOND_REVIEWER = "clerk-1", "reviewer-1", "reviewer-0"
@@ -100,7 +101,7 @@ class UnitCase:
 
     async def propose_grant(self, operator: Any) -> Any:
         """The reviewer opens the item, for this operator alone and for a year."""
-        today = datetime.now(BEIJING).date()
+        today = day_of(time.time())
         terms = {"operator": operator["id"], "items": [DECLARATION], "exclusive": True}
         terms |= {"valid_from": today.isoformat(), "valid_until": (today + timedelta(days=365)).isoformat()}
         [grant] = await self.office.do(REVIEWER, await self.path("/grants"), terms, 201)

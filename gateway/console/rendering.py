@@ -5,7 +5,6 @@ gateway/desk/pages.py.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
@@ -15,14 +14,13 @@ import msgspec
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gateway.beijing import local_time
 from gateway.codes import region_code
 from gateway.console.session import form_token, known_session
 from gateway.errors import GatewayError, InputRefused
 from gateway.ledger.powers import POWERS, Power
 from gateway.ledger.values import Officer
 from gateway.ledger.words import ROLES, told, word
-
-_BEIJING = timezone(timedelta(hours=8))
 
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -108,9 +106,8 @@ def see_other(address: str, done: str | None = None) -> web.Response:
     return web.Response(status=303, headers=PRIVATE | {"Location": address})
 
 
-def local_time(at: float | None) -> str:
-    """A moment as people here read it: 北京时间 (UTC+8), without seconds; nothing for None."""
-    return "" if at is None else datetime.fromtimestamp(at, _BEIJING).strftime("%Y-%m-%d %H:%M")
+def _local_time(at: float | None) -> str:
+    return "" if at is None else local_time(at)
 
 
 def may(officer: Officer | None, power: Power | str) -> bool:
@@ -126,7 +123,7 @@ async def style(_: web.Request) -> web.Response:
 
 @cache
 def templates() -> Environment:
-    """All templates; `local_time` is a filter and `may` a function, `roles`, `word` and `told` the words for codes."""
+    """All templates; `local_time` is a filter (empty for None), `may` a function, the others are words for codes."""
     environment = Environment(
         loader=PackageLoader("gateway.console"),
         autoescape=True,
@@ -135,7 +132,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters["local_time"] = local_time
+    environment.filters["local_time"] = _local_time
     environment.globals |= {
         "may": may,
         "roles": ROLES,

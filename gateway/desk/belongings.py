@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import msgspec
 from aiohttp import web
 
+from gateway.beijing import local_time
 from gateway.desk.acting import human
 from gateway.desk.addresses import login_address
 from gateway.desk.browser import Caller, check_same_site, find_caller, require_caller
 from gateway.desk.desk import Desk, desk_of
-from gateway.desk.pages import data, local_time, page, see_other, wants_page
+from gateway.desk.pages import data, page, see_other, wants_page
 from gateway.desk.parameters import Parameters, read_fields, read_query
 from gateway.errors import CannotDecide, Forbidden, SignInMalformed
 from gateway.ledger.values import ChannelLink, EnrolledDevice

@@ -4,11 +4,12 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.beijing import local_time
 from gateway.desk.acting import SELF, current_identity, identities_of
 from gateway.desk.addresses import HOME
 from gateway.desk.browser import Session, check_same_site, find_session, require_session
 from gateway.desk.desk import desk_of
-from gateway.desk.pages import data, local_time, page, see_other, wants_page
+from gateway.desk.pages import data, page, see_other, wants_page
 from gateway.desk.parameters import read_fields
 from gateway.desk.signing_in import Wish, ways_in
 from gateway.errors import Forbidden, SignInMalformed

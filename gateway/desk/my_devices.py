@@ -11,12 +11,13 @@ from aiohttp import web
 from msgspec.structs import replace
 from pydantic import Field
 
+from gateway.beijing import local_time
 from gateway.contracts import Settings
 from gateway.desk import passkeys
 from gateway.desk.addresses import COMPUTER, MY, check_return, login_address, may_return, public_address
 from gateway.desk.browser import Session
 from gateway.desk.my_operation import Asked, Operation, Page, PageInput, WhyInput
-from gateway.desk.pages import local_time, see_other
+from gateway.desk.pages import see_other
 from gateway.desk.parameters import read_query
 from gateway.errors import AudienceNotAllowed, Conflict, Forbidden, SignInMalformed, TokenMissing
 from gateway.identity.logins import Challenge

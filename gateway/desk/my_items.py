@@ -5,9 +5,10 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from gateway.beijing import local_time
 from gateway.desk.addresses import MY, login_address
 from gateway.desk.my_operation import Asked, Operation, Page
-from gateway.desk.pages import local_time, see_other
+from gateway.desk.pages import see_other
 from gateway.errors import FieldProblem, InputRefused, StepUpRequired
 from gateway.ledger.entries import SwitchRecord
 from gateway.ledger.inputs.switches import SwitchInput

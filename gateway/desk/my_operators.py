@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from gateway.beijing import local_time
 from gateway.desk.my_operation import Asked, Operation, Page, PageInput, WhyInput
-from gateway.desk.pages import local_time
 from gateway.ledger import values
 from gateway.ledger.entries import AppealRecord, BindingRecord, GrantRecord
 from gateway.ledger.inputs.claims import AppealInput

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.beijing import local_time
 from gateway.codes import region_code
 from gateway.contracts import Settings
 from gateway.desk import pages
@@ -138,7 +139,7 @@ class Serving:
         token = "" if caller.session is None else asked.desk.sessions.request_token(caller.session.id)
         status = 200 if failed is None else InputRefused.status
         around: dict[str, Any] = {"csrf_token": token, "failed": failed, "legal": asked.owner.kind == "legal"}
-        around |= {"word": word, "at": pages.local_time, "region_code": region_code}
+        around |= {"word": word, "at": local_time, "region_code": region_code}
         return pages.page(page.template, status=status, scripts=page.scripts, **around, **shown)
 
 

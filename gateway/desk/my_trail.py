@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
+from gateway.beijing import local_time
 from gateway.desk.acting import current_identity, human
 from gateway.desk.my_devices import shown_device
 from gateway.desk.my_operation import Asked, Operation, Page, PageInput
-from gateway.desk.pages import local_time
 from gateway.errors import Forbidden
 from gateway.identity.sessions import SignedIn
 from gateway.ledger import values

@@ -3,7 +3,6 @@
 Templates are in templates/; everything in them is escaped unless it was written there.
 """
 
-from datetime import datetime, timedelta, timezone
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -13,8 +12,6 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-_BEIJING = timezone(timedelta(hours=8))
 
 PRIVATE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """Of every answer: nothing of it is kept anywhere."""
@@ -94,11 +91,6 @@ def data(values: dict[str, Any], status: int = 200) -> web.Response:
 def wants_page(request: web.Request) -> bool:
     """Tell whether a person sits before it."""
     return "text/html" in request.headers.get("Accept", "").lower()
-
-
-def local_time(at: float) -> str:
-    """A moment as people here read it: 北京时间 (UTC+8), without seconds."""
-    return datetime.fromtimestamp(at, _BEIJING).strftime("%Y-%m-%d %H:%M")
 
 
 async def style(_: web.Request) -> web.Response:

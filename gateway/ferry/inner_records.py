@@ -5,19 +5,19 @@ The two files together tell what was sent, answered, blocked and lost; docs/ferr
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 import msgspec
 import structlog
 
+from gateway.beijing import BEIJING
 from gateway.records.access import Writes
 from gateway.records.rendering import render
 
 BATCH = 64
 DELAY = 0.03
 _LONGEST_REASON = 300
-_CHINA = timezone(timedelta(hours=8))
 
 
 class MessageRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ class InnerRecords:
         now = self._clock()
         if int(now) != self._second:
             self._second = int(now)
-            self._written = datetime.fromtimestamp(self._second, _CHINA).strftime("%Y-%m-%dT%H:%M:%S")
+            self._written = datetime.fromtimestamp(self._second, BEIJING).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._written}.{int(now % 1 * 1000):03d}+08:00"
 
     def _fields(self, record: MessageRecord) -> dict[str, Any]:

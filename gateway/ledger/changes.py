@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, and_, or_, select
 
+from gateway.beijing import begin_of, end_of
 from gateway.codes import mask_name
 from gateway.ledger.acting import STAFF_ISSUER, Office
-from gateway.ledger.inputs.grants import DAY, begin_of
 from gateway.ledger.inputs.units import HistoryInput
 from gateway.ledger.looks import looking
 from gateway.ledger.office_tables import PARTIES, POSTS, STAFF
@@ -132,7 +132,7 @@ def _sought(asked: HistoryInput) -> list[ColumnElement[bool]]:
     if asked.since is not None:
         conditions.append(CHANGES.c.at >= begin_of(asked.since))
     if asked.until is not None:
-        conditions.append(CHANGES.c.at < begin_of(asked.until) + DAY)
+        conditions.append(CHANGES.c.at < end_of(asked.until))
     return conditions
 
 

@@ -4,8 +4,8 @@ from datetime import date
 
 import msgspec
 
+from gateway.beijing import day_of
 from gateway.ledger.inputs.claims import Compared
-from gateway.ledger.inputs.grants import day_of
 
 
 class _Silent(msgspec.Struct, frozen=True):

@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, insert, select
 
+from gateway.beijing import day_of
 from gateway.errors import Conflict, Forbidden
 from gateway.ledger.acting import Act, Office, Party, check_version, new_id
 from gateway.ledger.entries import GrantRecord
-from gateway.ledger.inputs.grants import GrantInput, Ground, Terms, day_of, read_terms
+from gateway.ledger.inputs.grants import GrantInput, Ground, Terms, read_terms
 from gateway.ledger.inputs.texts import read_reason
 from gateway.ledger.office_tables import DESIGNATED, GRANTS, OPERATORS
 from gateway.ledger.powers import Power

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.beijing import day_of
 from gateway.codes import CodeError
 from gateway.errors import InputRefused
-from gateway.ledger.inputs.grants import GrantInput, Ground, day_of, read_terms
+from gateway.ledger.inputs.grants import GrantInput, Ground, read_terms
 from gateway.ledger.inputs.texts import read_network
 from tests.ledger.grants_world import PENSION, RULES, TODAY
 

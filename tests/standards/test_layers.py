@@ -11,6 +11,7 @@ from tests.parsing import parsed
 ROOT = Path(__file__).parents[2]
 
 LAYERS = (
+    {"beijing"},
     {"errors", "units", "templates", "crypto", "heap", "codes", "corking"},
     {"model"},
     {"facts", "withdrawals"},

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 from aiohttp import web
 
+from gateway.beijing import day_of
 from gateway.console.console import Console, console_of
 from gateway.console.pages.fields import Option
 from gateway.console.pages.forms import Fact, Form, Sheet
 from gateway.ledger.entries import DesignatedRecord, GrantRecord
-from gateway.ledger.inputs.grants import day_of
 from gateway.ledger.parties import PartyRecord
 from gateway.ledger.values import Officer
 from gateway.ledger.words import TABLES, word

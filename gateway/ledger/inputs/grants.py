@@ -1,11 +1,12 @@
 """What a grant is asked for with, and its terms as the ledger keeps them. grants.py holds them against the database."""
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, timezone
+from datetime import date
 
 import msgspec
 from pydantic import Field
 
+from gateway.beijing import begin_of, end_of
 from gateway.codes import CodeError, is_within, region_scope
 from gateway.contracts import Settings
 from gateway.errors import FieldProblem, InputRefused
@@ -16,11 +17,6 @@ from gateway.units import parse_span
 
 LONGEST_YEARS = 5
 """Years that a grant may hold at most."""
-
-BEIJING = timezone(timedelta(hours=8))
-"""China has one time and no summer time: days begin and end by it, whatever the machine is set to."""
-DAY = 86400.0
-"""Seconds; none in China is longer or shorter."""
 
 
 class GrantInput(Settings):
@@ -81,16 +77,6 @@ class Terms(msgspec.Struct, frozen=True):
     constraints: dict[str, list[str]]
 
 
-def day_of(at: float) -> date:
-    """The day in China at this time (Unix seconds)."""
-    return datetime.fromtimestamp(at, BEIJING).date()
-
-
-def begin_of(day: date) -> float:
-    """When a day begins in China, Unix seconds."""
-    return datetime(day.year, day.month, day.day, tzinfo=BEIJING).timestamp()
-
-
 def read_terms(given: GrantInput, rules: Rules, ground: Ground) -> Terms:
     """Check everything that was entered.
 
@@ -111,7 +97,7 @@ def read_terms(given: GrantInput, rules: Rules, ground: Ground) -> Terms:
         tuple(dict.fromkeys(given.items)),
         scope,
         begin_of(given.valid_from),
-        begin_of(given.valid_until) + DAY,
+        end_of(given.valid_until),
         given.exclusive,
         {name: values for name, values in constraints.items() if values},
     )

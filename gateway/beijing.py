@@ -1,0 +1,38 @@
+"""北京时间, the one time of China: people read it, days begin and end by it, whatever the machine is set to.
+
+There has been no summer time since 1991. Times of before, which platforms may send, are read in the zone of
+platforms/signing.py.
+"""
+
+from datetime import date, datetime, timedelta, timezone
+
+BEIJING = timezone(timedelta(hours=8))
+
+_AHEAD = 8 * 3600
+_DAY = 86400.0
+_LAST = datetime.max.replace(tzinfo=BEIJING).timestamp() - 1
+
+
+def local_time(at: float) -> str:
+    """A moment (Unix seconds) as people read it, without seconds; beyond the last day of all calendars its end."""
+    return datetime.fromtimestamp(min(at, _LAST), BEIJING).strftime("%Y-%m-%d %H:%M")
+
+
+def minute_of(at: float) -> int:
+    """Minutes since midnight at this time (Unix seconds)."""
+    return int(at + _AHEAD) // 60 % 1440
+
+
+def day_of(at: float) -> date:
+    """The day at this time (Unix seconds)."""
+    return datetime.fromtimestamp(at, BEIJING).date()
+
+
+def begin_of(day: date) -> float:
+    """When a day begins, Unix seconds."""
+    return datetime(day.year, day.month, day.day, tzinfo=BEIJING).timestamp()
+
+
+def end_of(day: date) -> float:
+    """When a day ends and the next one begins, Unix seconds. None is longer or shorter than another."""
+    return begin_of(day) + _DAY
