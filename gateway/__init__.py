@@ -145,7 +145,7 @@ if TYPE_CHECKING:
     from gateway.tokens.national import Sm2Settings
     from gateway.tokens.signed import KeySettings, SignedTokens, type_names
     from gateway.tokens.signed_requests import RepeatedParameterError, canonical_request, sort_query
-    from gateway.units import Duration, Name, Network, Rate, Size, Span, parse_span
+    from gateway.units import Duration, Name, Network, Rate, Size, Span, lies_in, parse_span
 
 _HOMES = {
     "gateway.breaker": ("Breaker",),
@@ -355,6 +355,7 @@ _HOMES = {
         "Rate",
         "Size",
         "Span",
+        "lies_in",
         "parse_span",
     ),
 }
@@ -484,6 +485,7 @@ __all__ = [
     "is_proven",
     "is_within",
     "judging",
+    "lies_in",
     "looks_like_jwt",
     "member_source",
     "members_of",

@@ -5,13 +5,13 @@ plugins/reauthorizers get it through the gateway package; facts.py says what the
 
 from abc import abstractmethod
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 
 from gateway.beijing import minute_of
 from gateway.contracts import C, PartContext, Reauthorizer
 from gateway.facts import Designated, Facts
 from gateway.model import Decision, Deny, Inbound, Principal, Visit
-from gateway.units import parse_span
+from gateway.units import lies_in, parse_span
 
 _REMEMBERED = 4096
 """How many texts, or pairs of client and networks, are remembered as what they mean."""
@@ -98,20 +98,10 @@ def is_from(client: str, networks: tuple[str, ...]) -> bool:
     Raises:
         ValueError: one of them is no network.
     """
-    read = [_network(network) for network in networks]
-    address = _address(client)
-    return address is not None and any(address in network for network in read)
+    return lies_in(client, [_network(network) for network in networks])
 
 
 _network = lru_cache(maxsize=_REMEMBERED)(ip_network)
-
-
-def _address(client: str) -> IPv4Address | IPv6Address | None:
-    try:
-        address = ip_address(client)
-    except ValueError:  # a Unix socket's peer
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 def is_proven(device: Designated, principal: Principal, inbound: Inbound) -> bool:

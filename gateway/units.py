@@ -1,7 +1,8 @@
 """Durations, sizes, rates, spans, addresses, networks, sinks as people write them. A number needs its unit."""
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from collections.abc import Collection
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -180,6 +181,26 @@ def parse_network(value: object) -> IPv4Network | IPv6Network | str:
         return ip_network(value if isinstance(value, str) else "")
     except ValueError:
         raise ValueError(f"{value!r} is no network; write 10.0.0.0/8, fd00::/8 or unix") from None
+
+
+def plain_address(client: str) -> IPv4Address | IPv6Address | None:
+    """Read a client's address; None for what is none, which a Unix socket's peer is.
+
+    IPv4 inside IPv6 (RFC 4291 §2.5.5.2), as peers of a dual-stack listener look, is the IPv4 address it stands for.
+    """
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def lies_in(client: str, networks: Collection[IPv4Network | IPv6Network | str]) -> bool:
+    """Tell whether a client's address lies in one of these networks; `unix`, a Unix socket's peer, only in `unix`."""
+    address = plain_address(client)
+    if address is None:
+        return client in networks
+    return any(not isinstance(network, str) and address in network for network in networks)
 
 
 Duration = Annotated[

@@ -1,11 +1,14 @@
 """gateway.units: what people write, read in one way and written back the same."""
 
+from ipaddress import ip_network
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.units import (
     Address,
+    lies_in,
     parse_address,
     parse_duration,
     parse_sink,
@@ -109,3 +112,25 @@ def test_a_span_is_read_as_minutes_of_a_day(text: str, minutes: tuple[int, int])
 def test_what_is_no_span_of_one_day_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"span|before it begins"):
         parse_span(text)
+
+
+@pytest.mark.parametrize(
+    ("client", "lies"),
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("11.1.2.3", False),
+        ("fd00::1", True),
+        ("::10.1.2.3", False),
+        ("unix", False),
+        ("10.1.2.3%eth0", False),
+    ],
+)
+def test_a_client_lies_in_networks_also_where_its_address_is_ipv4_inside_ipv6(client, lies):
+    assert lies_in(client, [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]) is lies
+
+
+def test_a_unix_socket_lies_in_unix_alone():
+    assert lies_in("unix", ["unix", ip_network("10.0.0.0/8")])
+    assert not lies_in("10.1.2.3", ["unix"])
+    assert not lies_in("", ["unix"])

@@ -4,7 +4,6 @@ identity/introspection.py and identity/notices.py are what they say; identity/pe
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_address
 
 import msgspec
 from aiohttp import web
@@ -27,8 +26,9 @@ from gateway.identity.notices import (
     read_signed_notice,
 )
 from gateway.identity.peers import PeerKey, PeerRequest, Peers
-from gateway.signin_settings import SIGN_IN_PREFIX, CasNoticeSettings, LoginSettings
+from gateway.signin_settings import SIGN_IN_PREFIX, LoginSettings
 from gateway.throttle import client_key
+from gateway.units import lies_in
 
 Spend = Callable[[str, str, str], None]
 """Counts one request: rate, kind of key, key. Raises RateLimited."""
@@ -145,7 +145,7 @@ class PeerDesk:
         """Take a CAS logout request. Nobody signs those, so only the platform's own addresses may send them."""
         self._count(request)
         settings = self._login.notices.cas
-        if settings is None or not _is_from(_client(request), settings):
+        if settings is None or not lies_in(_client(request), settings.networks):
             raise ChannelRejected("a CAS notice from an address that sends none")
         document = (await read_form(request)).get("logoutRequest", "")
         issuer = self._platforms[settings.platform].issuer
@@ -175,12 +175,3 @@ async def _as_peer_request(request: web.Request) -> PeerRequest:
 def _client(request: web.Request) -> str:
     """The client's address, as the edge found it out; nobody else reaches this desk."""
     return request.headers.get("X-Forwarded-For", "")
-
-
-def _is_from(address: str, settings: CasNoticeSettings) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address in settings.networks  # `unix`
-    plain = getattr(parsed, "ipv4_mapped", None) or parsed
-    return any(not isinstance(network, str) and plain in network for network in settings.networks)

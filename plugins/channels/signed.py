@@ -6,7 +6,6 @@
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
@@ -38,6 +37,7 @@ from gateway import (
     check_signature_key,
     decode_base64,
     is_component,
+    lies_in,
     read_bearer,
     read_message_signature,
     read_signature_key,
@@ -96,13 +96,7 @@ class Caller(Settings):
 
     def may_call_from(self, client: str) -> bool:
         """Tell whether it may call from this address: an IP address, or what a Unix socket's peer is called."""
-        if not self.networks:
-            return True
-        try:
-            address = ip_address(client)
-        except ValueError:
-            return "unix" in self.networks
-        return any(network != "unix" and address in network for network in self.networks)
+        return not self.networks or lies_in(client, self.networks)
 
 
 class FieldNames(Settings):

@@ -261,7 +261,15 @@ async def test_a_key_holds_from_its_first_to_its_last_moment(channel, clock):
 
 @pytest.mark.parametrize(
     ("client", "passes"),
-    [("198.51.100.7", True), ("198.51.100.8", False), ("unix", True), ("", True), ("2001:db8::1", False)],
+    [
+        ("198.51.100.7", True),
+        ("::ffff:198.51.100.7", True),
+        ("198.51.100.8", False),
+        ("::ffff:198.51.100.8", False),
+        ("unix", True),
+        ("", False),
+        ("2001:db8::1", False),
+    ],
 )
 async def test_a_caller_with_networks_calls_from_them_only(channel, client, passes):
     asked = msgspec.structs.replace(signed("far", signer="hmac-sha256"), client=client)
