@@ -13,6 +13,8 @@ FIELD_NAME = re.compile(rb"[!#$%&'*+.^`|~0-9a-z-]+")
 FIELD_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 """A value without control characters (RFC 9110 §5.5)."""
 
+FORM = "application/x-www-form-urlencoded"
+
 HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -108,6 +110,11 @@ def nominated(connection: bytes | None) -> frozenset[bytes]:
     if not connection:
         return frozenset()
     return frozenset(name.strip(b" \t").lower() for name in connection.split(b","))
+
+
+def is_form(content_type: bytes) -> bool:
+    """Tell whether a `Content-Type` (empty for none) says that the body is an urlencoded form."""
+    return content_type.partition(b";")[0].strip(b" \t").lower() == FORM.encode()
 
 
 PRODUCT_FIELDS = frozenset({b"server", b"x-powered-by", b"x-aspnet-version", b"x-aspnetmvc-version", b"x-runtime"})

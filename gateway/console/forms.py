@@ -13,6 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.contracts import Settings
 from gateway.errors import BodyTooLarge, FieldProblem, InputRefused, RequestMalformed, RequestTimeout
+from gateway.fields import FORM
 from gateway.ledger.inputs.checking import check_input, check_json
 
 S = TypeVar("S", bound=Settings)
@@ -20,7 +21,6 @@ S = TypeVar("S", bound=Settings)
 Entered = Mapping[str, list[str]]
 """Fields of a form as they were sent; a name may be there several times."""
 
-FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 500
 """Fields of one form."""
 

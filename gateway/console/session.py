@@ -139,7 +139,7 @@ def check_token(request: web.Request, given: str = "") -> None:
         return
     token, expected = request.headers.get(TOKEN_FIELD.decode(), given), form_token(request)
     if not expected or not hmac.compare_digest(token.encode("utf-8", "surrogatepass"), expected.encode()):
-        raise CrossSite(f"no {TOKEN_PARAMETER.decode()}, or another one")
+        raise CrossSite(f"no {TOKEN_PARAMETER}, or another one")
 
 
 _NO_POST = (

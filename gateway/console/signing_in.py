@@ -26,6 +26,7 @@ from gateway.console.session import (
 )
 from gateway.contracts import Settings
 from gateway.errors import FieldProblem, Forbidden, InputRefused, RequestMalformed, SignInRefused, TargetRefused
+from gateway.identity.cross_site import TOKEN_PARAMETER
 from gateway.inbound import check_target
 from gateway.ledger.inputs.checking import check_input
 from gateway.ledger.staff_sessions import Missing, StaffSession
@@ -212,7 +213,7 @@ async def sign_out(request: web.Request) -> web.Response:
     """End the session."""
     if await open_session(request) is not None:
         entered = await read_form(request, SMALL)
-        check_same_site(request, entered.get("csrf_token", [""])[0])
+        check_same_site(request, entered.get(TOKEN_PARAMETER, [""])[0])
         await end_session(request)
     response = see_other("/sign-in")
     take_cookie(response)
@@ -235,7 +236,7 @@ _AGAIN = (InputRefused, SignInRefused, Forbidden)
 async def _read_step(request: web.Request) -> tuple[StaffSession, dict[str, str]]:
     session = await require_session(request)
     entered = await read_form(request, SMALL)
-    check_same_site(request, entered.get("csrf_token", [""])[0])
+    check_same_site(request, entered.get(TOKEN_PARAMETER, [""])[0])
     return session, _typed(entered)
 
 
@@ -243,7 +244,7 @@ def _typed(entered: dict[str, list[str]]) -> dict[str, str]:
     """The fields, each once and as it was typed: blanks belong to a password."""
     if any(len(values) > 1 for values in entered.values()):
         raise RequestMalformed("a field twice in a form of the sign-in")
-    return {name: values[0] for name, values in entered.items() if name != "csrf_token"}
+    return {name: values[0] for name, values in entered.items() if name != TOKEN_PARAMETER}
 
 
 def _went_on(request: web.Request, step: SignInStep) -> web.Response:

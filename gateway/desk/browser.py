@@ -16,7 +16,7 @@ from aiohttp_session import get_session
 from gateway.desk.call import name_principal
 from gateway.desk.desk import desk_of
 from gateway.errors import CredentialRejected, CrossSite, RequestMalformed, TokenMissing
-from gateway.identity.cross_site import TOKEN_FIELD, check_page
+from gateway.identity.cross_site import TOKEN_FIELD, TOKEN_PARAMETER, check_page
 from gateway.identity.sessions import SignedIn
 from gateway.identity.storage import SIGNED_IN
 from gateway.model import Inbound, Principal
@@ -170,7 +170,7 @@ def check_same_site(request: web.Request, session: Session | None, fields: Mappi
         return
     inbound = as_inbound(request)
     check_page(inbound)
-    given = inbound.fields.get(TOKEN_FIELD) or fields.get("csrf_token", "").encode("utf-8", "surrogatepass")
+    given = inbound.fields.get(TOKEN_FIELD) or fields.get(TOKEN_PARAMETER, "").encode("utf-8", "surrogatepass")
     expected = desk_of(request).sessions.request_token(session.id)
     if not hmac.compare_digest(given, expected.encode()):
         raise CrossSite("no synchronizer token, or another one")

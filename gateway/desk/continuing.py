@@ -12,9 +12,9 @@ from gateway.desk.desk import desk_of
 from gateway.desk.pages import PRIVATE, page, see_other
 from gateway.desk.parameters import MOST_FIELDS, once, parse, read_body
 from gateway.errors import SignInMalformed
+from gateway.identity.cross_site import TOKEN_PARAMETER
 from gateway.identity.logins import KeptForm
 
-TOKEN = "csrf_token"  # noqa: S105 - a field's name
 _LIMIT = 192 << 10
 """Bytes: a kept form of the largest size, with every character escaped."""
 
@@ -27,7 +27,7 @@ async def offer(request: web.Request) -> web.Response:
     if session is None:
         return see_other(login_address(f"{CONTINUE}{id}"))
     form = _own(await desk.logins.read_form(id), session)
-    fields = [pair for pair in parse(form.body.decode("ascii"), MOST_FIELDS) if pair[0] != TOKEN]
+    fields = [pair for pair in parse(form.body.decode("ascii"), MOST_FIELDS) if pair[0] != TOKEN_PARAMETER]
     return page(
         "continue",
         action=f"{CONTINUE}{id}",
@@ -46,7 +46,7 @@ async def send(request: web.Request) -> web.Response:
         fields = parse(body.decode("ascii"), MOST_FIELDS + 1)
     except UnicodeDecodeError:
         raise SignInMalformed("a form that is not ASCII") from None
-    check_same_site(request, session, once([pair for pair in fields if pair[0] == TOKEN]))
+    check_same_site(request, session, once([pair for pair in fields if pair[0] == TOKEN_PARAMETER]))
     id = request.match_info["id"]  # noqa: A001
     _own(await desk.logins.read_form(id), session)
     form = _own(await desk.logins.take_form(id), session)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from gateway.desk.acting import human, who_is
 from gateway.desk.addresses import CONTINUE, MY, computer_address, login_address, way_back
-from gateway.desk.parameters import FORM, MOST_FIELDS, parse
+from gateway.desk.parameters import MOST_FIELDS, parse
 from gateway.errors import (
     ClientGone,
     CredentialRejected,
@@ -23,6 +23,7 @@ from gateway.errors import (
     TokenMissing,
 )
 from gateway.exchange import Exchange
+from gateway.fields import is_form
 from gateway.identity.cross_site import check_page
 from gateway.identity.logins import LARGEST_FORM, KeptForm, LoginTransactions
 from gateway.model import Credential, Inbound, Kind, Principal
@@ -107,8 +108,7 @@ class Guide:
 
     async def _keep(self, inbound: Inbound, sender: Principal) -> str | None:
         """Keep a form of one of our own pages; gives its id, None for everything else."""
-        media_type = inbound.fields.get(b"content-type", b"").partition(b";")[0].strip(b" \t").lower()
-        if media_type != FORM.encode() or (inbound.body.length or 0) > LARGEST_FORM:
+        if not is_form(inbound.fields.get(b"content-type", b"")) or (inbound.body.length or 0) > LARGEST_FORM:
             return None
         try:
             check_page(inbound)

@@ -24,13 +24,14 @@ from gateway.desk.my import SelfService
 from gateway.desk.my_openapi import describe
 from gateway.desk.my_operation import Asked, Failed, Operation, Page, Problems, Title
 from gateway.desk.my_operations import OPERATIONS, PAGES
-from gateway.desk.parameters import FORM, read_form, read_json, read_query
+from gateway.desk.parameters import read_form, read_json, read_query
 from gateway.errors import FieldProblem, GatewayError, InputRefused
+from gateway.fields import FORM
+from gateway.identity.cross_site import TOKEN_PARAMETER
 from gateway.ledger.inputs.checking import check_input
 from gateway.ledger.words import word
 from gateway.signin_settings import SIGN_IN_PREFIX
 
-_TOKEN = "csrf_token"  # noqa: S105 - a field's name
 _PAGES = {page.path: page for page in PAGES}
 
 
@@ -97,7 +98,7 @@ class Serving:
         async def answer(request: web.Request) -> web.Response:
             caller = await require_caller(request)
             entered = await _read_entered(request)
-            check_same_site(request, caller.session, {_TOKEN: str(entered.pop(_TOKEN, ""))})
+            check_same_site(request, caller.session, {TOKEN_PARAMETER: str(entered.pop(TOKEN_PARAMETER, ""))})
             try:
                 asked = self._asked(request, caller, operation.input, entered)
                 result = await operation.call(asked)

@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from gateway.errors import BodyTooLarge, SignInMalformed
+from gateway.fields import FORM
 
 MOST = 32
 """Parameters of one request."""
@@ -19,7 +20,6 @@ FORM_LIMIT = 16 << 10
 MOST_FIELDS = 2000
 """Fields of an item's form that is offered again after a login."""
 
-FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 """Control characters, and halves of characters: what stands for bytes that are not UTF-8."""

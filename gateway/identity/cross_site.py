@@ -8,13 +8,13 @@ sign-in desk for its own pages.
 import hmac
 
 from gateway.errors import CrossSite, RequestMalformed
+from gateway.fields import is_form
 from gateway.model import Inbound
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 """They change nothing (RFC 9110 §9.2.1), so anybody's page may send them."""
 TOKEN_FIELD = b"x-csrf-token"
-TOKEN_PARAMETER = b"csrf_token"
-FORM = b"application/x-www-form-urlencoded"
+TOKEN_PARAMETER = "csrf_token"  # noqa: S105 - a name
 
 
 def check_page(inbound: Inbound) -> None:
@@ -48,8 +48,7 @@ async def check_request_token(inbound: Inbound, expected: str) -> None:
         BodyTooLarge, RequestTimeout, ClientGone: the form did not arrive.
     """
     given = inbound.fields.get(TOKEN_FIELD)
-    media_type = inbound.fields.get(b"content-type", b"").partition(b";")[0]
-    if given is None and media_type.strip(b" \t").lower() == FORM:
+    if given is None and is_form(inbound.fields.get(b"content-type", b"")):
         given = read_form_token(await inbound.body.whole())
     if given is None or not hmac.compare_digest(given, expected.encode()):
         raise CrossSite("no synchronizer token" if given is None else "another synchronizer token")
@@ -61,8 +60,9 @@ def read_form_token(body: bytes) -> bytes | None:
     Raises:
         RequestMalformed: there are two.
     """
-    pairs = (pair.partition(b"=") for pair in body.split(b"&") if pair.startswith(TOKEN_PARAMETER))
-    found = [value for name, _, value in pairs if name == TOKEN_PARAMETER]
+    wanted = TOKEN_PARAMETER.encode()
+    pairs = (pair.partition(b"=") for pair in body.split(b"&") if pair.startswith(wanted))
+    found = [value for name, _, value in pairs if name == wanted]
     if len(found) > 1:
-        raise RequestMalformed(f"{len(found)} csrf_token")
+        raise RequestMalformed(f"{len(found)} {TOKEN_PARAMETER}")
     return found[0] if found else None

@@ -14,11 +14,11 @@ from urllib.parse import unquote_to_bytes
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from gateway.errors import ChannelRejected
+from gateway.fields import is_form
 from gateway.model import Inbound
 
 MOST_PARAMETERS = 200
 DEEPEST = 8
-_FORM = b"application/x-www-form-urlencoded"
 _NAME = re.compile(rb"[A-Za-z0-9_.:-]{1,128}")
 _PARAMETER = re.compile(rb"&[A-Za-z0-9_.:-]{1,128}=")
 _HALF_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -66,7 +66,7 @@ async def read_parameters(inbound: Inbound, charset: str = "utf-8") -> dict[str,
     """
     if inbound.method == "GET":
         return read_form(inbound.query.encode(), charset)
-    if inbound.query or inbound.fields.get(b"content-type", b"").partition(b";")[0].strip().lower() != _FORM:
+    if inbound.query or not is_form(inbound.fields.get(b"content-type", b"")):
         raise WireFormError("not one form, in one place")
     return read_form(await inbound.body.whole(), charset)
 

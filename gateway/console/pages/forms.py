@@ -32,8 +32,6 @@ Fact = tuple[Words, str | Words]
 
 _SURE = "sure"
 """Field of the tick that what cannot be undone asks for."""
-TOKEN = TOKEN_PARAMETER.decode()
-"""Field of the form token."""
 
 
 class Sheet(msgspec.Struct, frozen=True):
@@ -122,7 +120,7 @@ def _send(form: Form) -> Handler:
     async def send(request: web.Request) -> web.Response:
         officer = await require_officer(request)
         entered = await read_form(request)
-        check_same_site(request, entered.pop(TOKEN, [""])[0])
+        check_same_site(request, entered.pop(TOKEN_PARAMETER, [""])[0])
         try:
             placed = {name: [request.match_info[name]] for name in form.placed}
             asked = Asked(dict(request.match_info), _read(form, operation, {**entered, **placed}))

@@ -10,10 +10,11 @@ from gateway.console.console import console_of
 from gateway.console.forms import arriving, by_field, read_form
 from gateway.console.inputs import ImportInput
 from gateway.console.operations import Asked
-from gateway.console.pages.forms import TOKEN, operation_named, require_power
+from gateway.console.pages.forms import operation_named, require_power
 from gateway.console.rendering import may, page
 from gateway.console.session import check_same_site, require_officer
 from gateway.errors import FieldProblem, InputRefused, RequestMalformed
+from gateway.identity.cross_site import TOKEN_PARAMETER
 from gateway.ledger.csv_reading import write_csv
 from gateway.ledger.import_kinds import GrantRows, PostRows, StaffRows
 from gateway.ledger.imports import ImportReport, write_passwords, write_problems
@@ -45,7 +46,7 @@ async def take_file(request: web.Request) -> web.Response:
     """Take over what was tried: the same bytes, that the page before sent along."""
     officer = await require_officer(request)
     entered = await read_form(request)
-    check_same_site(request, entered.get(TOKEN, [""])[0])
+    check_same_site(request, entered.get(TOKEN_PARAMETER, [""])[0])
     kind, content = entered.get("kind", [""])[0], _decoded(entered.get("content", [""])[0])
     try:
         report = await _run(request, officer, kind, content, "take")
@@ -82,7 +83,7 @@ async def _read_upload(request: web.Request) -> tuple[str, bytes]:
         raise RequestMalformed("a body that is no multipart/form-data")
     async with arriving(_PATIENCE):
         posted = await request.post()
-    token, kind, file = posted.get(TOKEN), posted.get("kind"), posted.get("file")
+    token, kind, file = posted.get(TOKEN_PARAMETER), posted.get("kind"), posted.get("file")
     check_same_site(request, token if isinstance(token, str) else "")
     content = await asyncio.to_thread(file.file.read) if isinstance(file, web.FileField) else b""
     return kind if isinstance(kind, str) else "", content
