@@ -78,7 +78,15 @@ if TYPE_CHECKING:
         read_token,
         read_unit,
     )
-    from gateway.reauthorization import LedgerReauthorizer, is_during, is_from, is_proven
+    from gateway.reauthorization import (
+        AcrValue,
+        LedgerReauthorizer,
+        ask_for_login,
+        is_during,
+        is_fresh,
+        is_from,
+        is_proven,
+    )
     from gateway.signatures.certificates import (
         CertificateError,
         TrustAnchors,
@@ -249,8 +257,11 @@ _HOMES = {
         "read_unit",
     ),
     "gateway.reauthorization": (
+        "AcrValue",
         "LedgerReauthorizer",
+        "ask_for_login",
         "is_during",
+        "is_fresh",
         "is_from",
         "is_proven",
     ),
@@ -369,6 +380,7 @@ __all__ = [
     "NO_BODY",
     "SAFE_METHODS",
     "SESSION_MARK",
+    "AcrValue",
     "Algorithm",
     "Allow",
     "BgKeySettings",
@@ -462,6 +474,7 @@ __all__ = [
     "add_query",
     "as_text",
     "aside",
+    "ask_for_login",
     "canonical_request",
     "check_content_digest",
     "check_form",
@@ -481,6 +494,7 @@ __all__ = [
     "is_bearer_token",
     "is_component",
     "is_during",
+    "is_fresh",
     "is_from",
     "is_proven",
     "is_within",

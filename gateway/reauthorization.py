@@ -1,20 +1,26 @@
-"""What re-authorizers share that rest on the ledger: who is barred, and how address, computer and hour are proven.
+"""What re-authorizers share: which login is fresh, and which would do; who is barred; address, computer and hour.
 
 plugins/reauthorizers get it through the gateway package; facts.py says what the ledger tells them.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_network
+from typing import Annotated
+
+from pydantic import Field
 
 from gateway.beijing import minute_of
 from gateway.contracts import C, PartContext, Reauthorizer
 from gateway.facts import Designated, Facts
-from gateway.model import Decision, Deny, Inbound, Principal, Visit
+from gateway.model import Decision, Deny, Inbound, Principal, StepUp, Visit
 from gateway.units import lies_in, parse_span
 
 _REMEMBERED = 4096
 """How many texts, or pairs of client and networks, are remembered as what they mean."""
+_AHEAD = 60.0
+"""Seconds that the platform's clock may be ahead of ours; a login still further in the future proves nothing."""
 _PASSING = frozenset({"new", "applied", "reviewed", "bound"})
 
 _BARRED = {
@@ -35,6 +41,10 @@ _BARRED = {
         "revoked",
     ),
 }
+_TOO_LOW = (
+    "办理该事项需要更高等级的身份认证，您当前的登录渠道不提供该等级，请到线下窗口办理。",
+    "This item needs a stronger sign-in than your platform offers. Please visit the service counter.",
+)
 _IN_DOUBT = Deny(
     "forbidden",
     (
@@ -43,6 +53,40 @@ _IN_DOUBT = Deny(
     ),
     "the record is of the other kind of person, or in a state that is not known",
 )
+
+
+def is_fresh(principal: Principal, within: float, at: float) -> bool:
+    """Tell whether somebody has just signed in; who does not say when she did, has not.
+
+    Args:
+        principal: whoever it is.
+        within: how long ago it may be, in seconds.
+        at: Unix seconds of now.
+    """
+    signed_in = principal.authenticated_at
+    return signed_in is not None and -_AHEAD <= at - signed_in <= within
+
+
+AcrValue = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
+"""What a platform calls a login of some strength (RFC 9470 §3): text that needs no escape between quotes."""
+
+
+def ask_for_login(
+    logins: Mapping[int, str], level: int, within: float | None, detail: str, title: tuple[str, str] | None = None
+) -> StepUp | Deny:
+    """Ask for the weakest login that is strong enough; deny where the platform offers none.
+
+    Args:
+        logins: the platform's names of the levels that a login can reach.
+        level: what it has to reach.
+        within: how long ago it may be, in seconds; None when that does not matter.
+        detail: why, for the record only.
+        title: what the person is told; see StepUp.
+    """
+    wanted = min((reached for reached in logins if reached >= level), default=None)
+    if wanted is None:
+        return Deny("assurance-too-low", _TOO_LOW, detail)
+    return StepUp(logins[wanted], None if within is None else int(within), detail, title)
 
 
 class LedgerReauthorizer(Reauthorizer[C]):

@@ -12,12 +12,10 @@ from gateway.desk.pages import see_other
 from gateway.errors import FieldProblem, InputRefused, StepUpRequired
 from gateway.ledger.entries import SwitchRecord
 from gateway.ledger.inputs.switches import SwitchInput
-from gateway.model import Principal
+from gateway.reauthorization import is_fresh
 
 FRESH = 300.0
 """Seconds that the login may be old of whoever opens or leaves an item. Closing one needs no new login."""
-AHEAD = 60.0
-"""Seconds that the platform's clock may be ahead of ours."""
 
 _LOG_IN_AGAIN = (
     "开通事项前请重新登录以确认是您本人。",
@@ -41,22 +39,11 @@ async def set_switch(asked: Asked) -> SwitchRecord:
 
 
 def _may_set(asked: Asked, given: SwitchInput) -> bool:
-    return given.setting == "closed" or is_fresh(asked.caller.principal, asked.desk.clock())
+    return given.setting == "closed" or is_fresh(asked.caller.principal, FRESH, asked.desk.clock())
 
 
 def _login(return_to: str) -> str:
     return login_address(return_to, max_age=str(int(FRESH)))
-
-
-def is_fresh(principal: Principal, now: float) -> bool:
-    """Tell whether somebody has just signed in at the platform.
-
-    Args:
-        principal: whoever it is.
-        now: Unix seconds.
-    """
-    signed_in = principal.authenticated_at
-    return signed_in is not None and -AHEAD <= now - signed_in <= FRESH
 
 
 async def _items(asked: Asked) -> dict[str, Any]:

@@ -1,36 +1,29 @@
 """A fresh confirmation of who is there, right before something that counts: by a step-up login (RFC 9470)."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from gateway import (
     ALLOW,
+    AcrValue,
     Decision,
-    Deny,
     Duration,
     Level,
     PartContext,
     Principal,
     Reauthorizer,
     Settings,
-    StepUp,
     Visit,
+    ask_for_login,
+    is_fresh,
 )
-
-AcrValue = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
-_AHEAD = 60.0
-"""Seconds that the platform's clock may be ahead of ours; a login still further in the future proves nothing."""
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 _AGAIN = (
     "为保障您的权益，提交前请再次确认身份：请重新登录，随后继续办理。",
     "Please confirm that it is you: sign in again, then go on.",
-)
-_NO_LOGIN = (
-    "办理该事项需要更高等级的身份认证，您当前的登录渠道不提供该等级，请到线下窗口办理。",
-    "This item needs a stronger sign-in than your platform offers. Please visit the service counter.",
 )
 
 
@@ -57,16 +50,11 @@ class ConfirmAgain(Reauthorizer[ConfirmAgainConfig]):
     def __init__(self, config: ConfirmAgainConfig, context: PartContext) -> None:
         super().__init__(config, context)
         self._methods = frozenset(config.methods)
-        self._reachable = sorted(config.acr_values.items())
 
     async def decide(self, principal: Principal, visit: Visit) -> Decision:
         """Allow a fresh login and other methods; StepUp otherwise; Deny where no login reaches the item's level."""
-        if visit.inbound.method not in self._methods:
+        within = self.config.within
+        if visit.inbound.method not in self._methods or is_fresh(principal, within, visit.at):
             return ALLOW
-        signed_in = principal.authenticated_at
-        if signed_in is not None and -_AHEAD <= visit.at - signed_in <= self.config.within:
-            return ALLOW
-        wanted = next((acr for level, acr in self._reachable if level >= visit.item.assurance), None)
-        if wanted is None:
-            return Deny("assurance-too-low", _NO_LOGIN, f"no login of level {visit.item.assurance}")
-        return StepUp(wanted, int(self.config.within), "login too long ago to confirm", _AGAIN)
+        why = "login too long ago to confirm"
+        return ask_for_login(self.config.acr_values, visit.item.assurance, within, why, _AGAIN)
