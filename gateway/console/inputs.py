@@ -12,12 +12,6 @@ class VersionInput(Settings):
     version: int = Field(ge=1, description="所见版本 · version that was shown")
 
 
-class PageInput(Settings):
-    """Which part of a list is wanted."""
-
-    page: int = Field(1, ge=1, le=10_000, description="页码 · page, from 1")
-
-
 class SystemInput(Settings):
     """In which business system a unit is looked for."""
 

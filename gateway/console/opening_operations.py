@@ -2,13 +2,14 @@
 
 from gateway.console.comparing import Candidates, Comparison
 from gateway.console.console import Console
-from gateway.console.inputs import ComparisonInput, PageInput, ProposalInput, SystemInput, VersionInput
+from gateway.console.inputs import ComparisonInput, ProposalInput, SystemInput, VersionInput
 from gateway.console.operation import Asked, Operation
 from gateway.ledger.entries import AppealRecord, BindingRecord, DesignatedRecord, GrantRecord
 from gateway.ledger.inputs.claims import BindingInput, DecisionInput
 from gateway.ledger.inputs.deciding import ReasonInput
 from gateway.ledger.inputs.designated import DeviceInput
 from gateway.ledger.inputs.grants import GrantInput
+from gateway.ledger.inputs.searching import PageInput
 from gateway.ledger.powers import Power
 from gateway.ledger.values import Officer, Page
 

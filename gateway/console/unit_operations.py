@@ -1,10 +1,10 @@
 """Operations on units: looked up, moved between states; what they apply for, who acts for them, what waits."""
 
-from gateway.console.inputs import PageInput
 from gateway.console.operation import Operation
 from gateway.ledger.applications import ApplicationRecord
 from gateway.ledger.changes import HistoryEntry
 from gateway.ledger.inputs.deciding import ReasonInput, ReviewInput
+from gateway.ledger.inputs.searching import PageInput
 from gateway.ledger.inputs.units import (
     ApplicationInput,
     HistoryInput,

@@ -16,7 +16,7 @@ from gateway.contracts import Settings
 from gateway.desk import passkeys
 from gateway.desk.addresses import COMPUTER, MY, check_return, login_address, may_return, public_address
 from gateway.desk.browser import Session
-from gateway.desk.my_operation import Asked, Operation, Page, PageInput, WhyInput
+from gateway.desk.my_operation import Asked, Operation, Page, WhyInput
 from gateway.desk.pages import see_other
 from gateway.desk.parameters import read_query
 from gateway.errors import AudienceNotAllowed, Conflict, Forbidden, SignInMalformed, TokenMissing
@@ -25,6 +25,7 @@ from gateway.identity.storage import remember
 from gateway.ledger import values
 from gateway.ledger.entries import DesignatedRecord
 from gateway.ledger.inputs.lines import Line
+from gateway.ledger.inputs.searching import PageInput
 
 _ENROL, _SHOW = "enrol", "show"
 

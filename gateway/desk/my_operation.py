@@ -55,12 +55,6 @@ class WhyInput(Settings):
     )
 
 
-class PageInput(Settings):
-    """Which page of a list."""
-
-    page: int = Field(1, ge=1, le=10_000, description="页码 · page, from 1")
-
-
 class Operation(msgspec.Struct, frozen=True):
     """One thing that can be done.
 

@@ -6,10 +6,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from gateway.beijing import local_time
-from gateway.desk.my_operation import Asked, Operation, Page, PageInput, WhyInput
+from gateway.desk.my_operation import Asked, Operation, Page, WhyInput
 from gateway.ledger import values
 from gateway.ledger.entries import AppealRecord, BindingRecord, GrantRecord
 from gateway.ledger.inputs.claims import AppealInput
+from gateway.ledger.inputs.searching import PageInput
 from gateway.ledger.inputs.units import LeaveInput
 from gateway.ledger.operators import OperatorRecord
 

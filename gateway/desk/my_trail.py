@@ -8,11 +8,12 @@ import msgspec
 from gateway.beijing import local_time
 from gateway.desk.acting import current_identity, human
 from gateway.desk.my_devices import shown_device
-from gateway.desk.my_operation import Asked, Operation, Page, PageInput
+from gateway.desk.my_operation import Asked, Operation, Page
 from gateway.errors import Forbidden
 from gateway.identity.sessions import SignedIn
 from gateway.ledger import values
 from gateway.ledger.changes import HistoryEntry
+from gateway.ledger.inputs.searching import PageInput
 from gateway.ledger.looks import LookRecord
 from gateway.ledger.words import told
 from gateway.model import Kind, Principal

@@ -41,7 +41,7 @@ BAD = [
     (
         PartySearchInput,
         {"text": "a\0", "state": "gone", "kind": "anyone", "page": 0},
-        ["text", "page", "state", "kind"],
+        ["page", "text", "state", "kind"],
     ),
     (ApplicationInput, {"items": []}, ["items"]),
     (ApplicationInput, {"items": ["x"] * 51}, ["items"]),
@@ -53,7 +53,7 @@ BAD = [
     (OperatorInput, OPERATOR | {"id_number": "11010519491331002X"}, ["id_number"]),
     (OperatorInput, OPERATOR | {"phone": "1"}, ["phone"]),
     (LeaveInput, {}, ["reason"]),
-    (HistoryInput, {"action": "%", "since": "15.11.2023", "page": -1}, ["action", "since", "page"]),
+    (HistoryInput, {"action": "%", "since": "15.11.2023", "page": -1}, ["page", "action", "since"]),
 ]
 
 

@@ -1,4 +1,4 @@
-"""How lists of the back office are searched and turned over (paging.py)."""
+"""How lists are searched and turned over (paging.py)."""
 
 from pydantic import Field
 
@@ -6,8 +6,13 @@ from gateway.contracts import Settings
 from gateway.ledger.inputs.lines import Line
 
 
-class SearchInput(Settings):
+class PageInput(Settings):
+    """Which page of a list."""
+
+    page: int = Field(1, ge=1, le=10_000, description="页码 · page, from 1")
+
+
+class SearchInput(PageInput):
     """What is looked for, and which page of it."""
 
     text: Line = Field("", max_length=64, description="查找内容 · what is looked for; everything when empty")
-    page: int = Field(1, ge=1, le=10_000, description="页码 · page, from 1")

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from gateway.codes import CodeError, check_citizen_number, region_scope
 from gateway.contracts import Settings
 from gateway.ledger.inputs.lines import Line, Prose
-from gateway.ledger.inputs.searching import SearchInput
+from gateway.ledger.inputs.searching import PageInput, SearchInput
 
 PartyKind = Literal["natural", "legal"]
 PartyState = Literal["new", "applied", "reviewed", "bound", "suspended", "revoked"]
@@ -85,11 +85,10 @@ class LeaveInput(Settings):
     )
 
 
-class HistoryInput(Settings):
-    """Which entries of the history are looked for. Days are those of Asia/Shanghai."""
+class HistoryInput(PageInput):
+    """Which entries of the history are looked for. Days are those of 北京时间."""
 
     action: str = Field("", pattern=r"^[a-z.-]*$", max_length=64, description="操作（开头部分） · action begins with")
     subject: Line = Field("", max_length=256, description="操作人账号 · who did it: login or subject")
     since: date | None = Field(None, description="起始日期 · first day")
     until: date | None = Field(None, description="截止日期 · last day")
-    page: int = Field(1, ge=1, le=10_000, description="页码 · page, from 1")
