@@ -21,6 +21,7 @@ from gateway.errors import (
 )
 from gateway.identity.revocations import Revocations
 from gateway.model import Allow, Credential, Deny, Kind, StepUp
+from gateway.withdrawals import Withdrawal
 
 WHO = principal()
 TOKEN = Credential("web", "token")
@@ -158,13 +159,13 @@ async def test_an_epoch_that_changes_during_the_question_voids_its_verdict():
     assert link.asked == 2
 
 
-@pytest.mark.parametrize("withdrawn", [{"session": "s-1"}, {"token_id": "t-1"}, {"subject": "u-1"}])
-async def test_the_deny_set_is_asked_before_any_memory(withdrawn):
+@pytest.mark.parametrize(("kind", "value"), [("sid", "s-1"), ("jti", "t-1"), ("sub", "u-1")])
+async def test_the_deny_set_is_asked_before_any_memory(kind, value):
     revocations = Revocations(clock=lambda: NOW)
     link = FakeVerifier(token=principal(session="s-1", token_id="t-1", issued_at=NOW - 5))
     chained = chain(link, revocations=revocations)
     await ask(chained)
-    revocations.revoke(**withdrawn)
+    revocations.add(Withdrawal(kind, value, NOW, NOW + 600))
     with pytest.raises(TokenRevoked):
         await ask(chained)
     assert link.asked == 1
@@ -172,7 +173,7 @@ async def test_the_deny_set_is_asked_before_any_memory(withdrawn):
 
 async def test_a_fresh_verdict_on_something_withdrawn_does_not_pass():
     revocations = Revocations(clock=lambda: NOW)
-    revocations.revoke(session="s-1")
+    revocations.add(Withdrawal("sid", "s-1", NOW, NOW + 600))
     with pytest.raises(TokenRevoked):
         await ask(chain(FakeVerifier(token=principal(session="s-1")), revocations=revocations))
 

@@ -1,11 +1,12 @@
 """A request that a person's device signed: nobody else's token may come along, remembered or not."""
 
 import pytest
-from path_world import FakeVerifier, chain, exchange, principal
+from path_world import NOW, FakeVerifier, chain, exchange, principal
 
 from gateway.errors import CredentialRejected, TokenRevoked
 from gateway.identity.revocations import Revocations
 from gateway.model import Credential, Kind
+from gateway.withdrawals import Withdrawal
 
 PERSON = principal()
 UNIT = principal(subject="unit-1", kind=Kind.LEGAL, operator="u-1")
@@ -42,8 +43,8 @@ async def test_a_token_with_the_device_of_somebody_else_is_rejected_on_every_req
 
 
 async def test_a_withdrawn_token_is_revoked_whosever_device_it_is():
-    revocations = Revocations()
+    revocations = Revocations(clock=lambda: NOW)
     chained = chain(FakeVerifier(token=principal(session="s-1")), revocations=revocations)
-    revocations.revoke(session="s-1")
+    revocations.add(Withdrawal("sid", "s-1", NOW, NOW + 600))
     with pytest.raises(TokenRevoked):
         await chained.verify(signed(("province", "u-2")), exchange())

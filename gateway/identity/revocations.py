@@ -6,15 +6,14 @@ chain.py asks it; a feed (gateway/state/feed.py) fills it. Each entry lives as l
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol
+from typing import Protocol
 
 from gateway.errors import StateUnavailable
 from gateway.expiry import Expiry
 from gateway.model import Principal
-from gateway.withdrawals import LONGEST_LIFE, Withdrawal
+from gateway.withdrawals import Withdrawal, WithdrawalKind
 
-Kind = Literal["sid", "jti", "sub"]
-Key = tuple[Kind, str, str | None]
+Key = tuple[WithdrawalKind, str, str | None]
 
 MOST = 500_000
 """Entries at most; about 400 bytes each."""
@@ -45,7 +44,6 @@ class Revocations:
     """What no longer counts, although it may still look good (gateway.state.feed.DenySet).
 
     Args:
-        keep: seconds an entry is kept where nobody says otherwise; at least the longest life of a token.
         clock: wall clock, Unix seconds.
         monotonic: for the time that entries are kept, seconds: a clock that jumps makes nothing good again.
         most: entries at most. Beyond it nothing is added and nothing forgotten, so doubt closes.
@@ -57,13 +55,11 @@ class Revocations:
 
     def __init__(
         self,
-        keep: float = LONGEST_LIFE,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         most: int = MOST,
     ) -> None:
         self.complete_until = math.inf
-        self._keep = keep
         self._clock = clock
         self._monotonic = monotonic
         self._most = most
@@ -74,33 +70,6 @@ class Revocations:
         self._kinds = {"sid": self._sessions, "jti": self._tokens, "sub": self._subjects}
         self._expiry: Expiry[Key] = Expiry()
         self._count = 0
-
-    def revoke(
-        self,
-        *,
-        session: str | None = None,
-        token_id: str | None = None,
-        subject: str | None = None,
-        issuer: str | None = None,
-        at: float | None = None,
-    ) -> None:
-        """Withdraw here, in this process only; a feed's `withdraw` tells the others as well.
-
-        Args:
-            session: id of the session.
-            token_id: id of the token.
-            subject: the issuer's id of the person or unit.
-            issuer: whose ids these are; None concerns those of any issuer.
-            at: Unix seconds of the withdrawal; now when missing.
-
-        Raises:
-            StateUnavailable: there is no room.
-        """
-        at = self._clock() if at is None else at
-        named: tuple[tuple[Kind, str | None], ...] = (("sid", session), ("jti", token_id), ("sub", subject))
-        for kind, value in named:
-            if value is not None:
-                self.add(Withdrawal(kind, value, at, at + self._keep, issuer))
 
     def add(self, withdrawal: Withdrawal) -> bool:
         """Note it; False when as much was noted already, or when it concerns nothing that can still hold.
@@ -167,7 +136,7 @@ class Revocations:
         self._expiry.add((withdrawal.kind, withdrawal.value, withdrawal.issuer), end)
         self._count += 1
 
-    def _forget(self, kind: Kind, value: str, issuer: str | None) -> None:
+    def _forget(self, kind: WithdrawalKind, value: str, issuer: str | None) -> None:
         entries = self._kinds[kind][value]
         _, end = entries.pop(issuer)
         if not entries:

@@ -4,10 +4,10 @@
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
-from gateway.withdrawals import LONGEST_LIFE, Withdrawal
+from gateway.withdrawals import Withdrawal, withdrawals
 
 
 class DenySet(Protocol):
@@ -94,7 +94,7 @@ class LocalFeed:
     ) -> None:
         """See Feed."""
         at = self._clock() if at is None else at
-        for one in withdrawals(session, token_id, subject, issuer=issuer, at=at, until=until):
+        for one in withdrawals(session=session, token_id=token_id, subject=subject, issuer=issuer, at=at, until=until):
             self._deny_set.add(one)
 
     async def start(self) -> None:
@@ -102,24 +102,3 @@ class LocalFeed:
 
     async def close(self) -> None:
         """See Feed."""
-
-
-def withdrawals(
-    session: str | None,
-    token_id: str | None,
-    subject: str | None,
-    *,
-    issuer: str | None,
-    at: float,
-    until: float | None,
-) -> Iterator[Withdrawal]:
-    """One withdrawal for each thing that is named; the arguments are those of `Feed.withdraw`."""
-    until = at + LONGEST_LIFE if until is None else until
-    kinds: tuple[tuple[Literal["sid", "jti", "sub"], str | None], ...] = (
-        ("sid", session),
-        ("jti", token_id),
-        ("sub", subject),
-    )
-    for kind, value in kinds:
-        if value is not None:
-            yield Withdrawal(kind, value, at, until, issuer)

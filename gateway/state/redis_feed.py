@@ -14,11 +14,11 @@ import msgspec
 from redis.asyncio.connection import AbstractConnection
 
 from gateway.errors import StateUnavailable
-from gateway.state.feed import DenySet, withdrawals
+from gateway.state.feed import DenySet
 from gateway.state.marker import Marker
 from gateway.state.redis_dial import WENT_WRONG, Command, exchange, hang_up
 from gateway.state.redis_link import RedisLink
-from gateway.withdrawals import LONGEST_LIFE, Withdrawal
+from gateway.withdrawals import LONGEST_LIFE, Withdrawal, withdrawals
 
 FRESH = 1.0
 """Seconds after which a follower that has heard nothing does not trust its deny set any more."""
@@ -109,7 +109,7 @@ class RedisFeed:
     ) -> None:
         """See gateway.state.feed.Feed."""
         at = self._clock() if at is None else at
-        mine = list(withdrawals(session, token_id, subject, issuer=issuer, at=at, until=until))
+        mine = list(withdrawals(session=session, token_id=token_id, subject=subject, issuer=issuer, at=at, until=until))
         telling: list[Withdrawal] = []
         try:
             telling += (one for one in mine if self._deny_set.add(one) or _key(one) in self._unsent)

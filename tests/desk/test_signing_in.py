@@ -10,6 +10,7 @@ from gateway.errors import VerifierUnavailable
 from gateway.identity.revocations import Revocations
 from gateway.model import Kind
 from gateway.signin import SignIn
+from gateway.withdrawals import Withdrawal
 
 
 async def test_a_visitor_is_sent_to_the_platform_and_comes_back_to_where_she_wanted_to_go(world, browser):
@@ -185,13 +186,13 @@ async def test_a_store_that_is_away_is_503_and_keeps_the_login(world, browser):
 async def test_a_session_that_the_platform_withdrew_is_not_begun_again(world, browser):
     """Else a browser would go round in a circle: to the platform, which knows it, and back, where it is denied."""
     revocations: Revocations = world.house.revocations
-    revocations.revoke(session="province-sid-1")
+    revocations.add(Withdrawal("sid", "province-sid-1", world.clock.wall, world.clock.wall + 600))
     page = await browser.sign_in()
     assert (page.status, world.codes()) == (401, ["sign-in-refused"])
 
 
 async def test_a_new_login_after_everything_of_a_person_was_withdrawn_counts(world, browser):
-    world.house.revocations.revoke(subject="u-1")
+    world.house.revocations.add(Withdrawal("sub", "u-1", world.clock.wall, world.clock.wall + 600))
     world.clock.advance(1)
     assert (await browser.sign_in()).status == 303
     assert (await browser.state())["signed_in"]

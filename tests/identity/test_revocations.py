@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from gateway.errors import StateUnavailable
 from gateway.identity.revocations import Revocations
 from gateway.model import Kind, Principal
-from gateway.withdrawals import Withdrawal
+from gateway.withdrawals import Withdrawal, withdrawals
 
 NOW = 1_800_000_000.0
 HERE, ELSEWHERE = "https://id.province.example", "https://id.line.example"
@@ -27,6 +27,10 @@ class Denying:
     def __init__(self, **options):
         self.wall, self.mono = Clock(NOW), Clock(50.0)
         self.set = Revocations(clock=self.wall, monotonic=self.mono, **options)
+
+    def withdraw(self, at=NOW, **named):
+        for one in withdrawals(at=at, **named):
+            self.set.add(one)
 
     def passes(self, seconds):
         self.wall.now += seconds
@@ -61,15 +65,15 @@ def who(**rests_on):
 )
 def test_what_is_denied(withdrawn, principal, denied):
     denying = Denying()
-    denying.set.revoke(**withdrawn)
+    denying.withdraw(**withdrawn)
     assert denying.set.deny(principal) is denied
 
 
 def test_the_later_withdrawal_of_a_subject_counts_whichever_is_heard_first():
     for first, second in ((NOW - 5, NOW - 100), (NOW - 100, NOW - 5)):
         denying = Denying()
-        denying.set.revoke(subject="u-1", at=first)
-        denying.set.revoke(subject="u-1", at=second)
+        denying.withdraw(subject="u-1", at=first)
+        denying.withdraw(subject="u-1", at=second)
         assert denying.set.deny(who(issued_at=NOW - 6))
         assert len(denying.set) == 1
 
@@ -95,19 +99,19 @@ def test_what_concerns_nothing_any_more_is_not_noted_and_forgotten():
 
 def test_a_wall_clock_that_jumps_makes_nothing_good_again():
     denying = Denying()
-    denying.set.revoke(session="s-1")
+    denying.withdraw(session="s-1")
     denying.wall.now += 10 * 86400
-    denying.set.revoke(session="s-2")
+    denying.withdraw(session="s-2")
     denying.wall.now -= 10 * 86400
     assert denying.set.deny(who())
 
 
 def test_a_full_set_takes_nothing_more_and_forgets_nothing():
     denying = Denying(most=2)
-    denying.set.revoke(session="s-1", subject="u-1")
+    denying.withdraw(session="s-1", subject="u-1")
     with pytest.raises(StateUnavailable):
-        denying.set.revoke(session="s-3")
-    denying.set.revoke(subject="u-1", at=NOW + 5)
+        denying.withdraw(session="s-3")
+    denying.withdraw(subject="u-1", at=NOW + 5)
     assert denying.set.deny(who(subject="x", token_id="x"))
     assert len(denying.set) == 2
 

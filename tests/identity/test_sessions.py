@@ -12,6 +12,7 @@ from gateway.identity.notices import read_signed_notice
 from gateway.model import Kind
 from gateway.signin import ChannelAccount
 from gateway.tokens.bearer import SESSION_MARK
+from gateway.withdrawals import Withdrawal
 from tests.identity.session_world import (
     KEYS,
     UNMISTAKABLE,
@@ -282,7 +283,7 @@ async def test_a_notice_from_a_clock_that_is_behind_ends_a_session_that_is_secon
 
 async def test_a_withdrawn_subject_opens_nothing_even_where_the_store_still_has_it(house):
     session, _ = await house.sessions.begin(sign_in())
-    house.revocations.revoke(subject="u-1", at=NOW + 1)
+    house.revocations.add(Withdrawal("sub", "u-1", NOW + 1, NOW + 600))
     assert await house.sessions.open(session) is None
 
 

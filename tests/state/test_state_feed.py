@@ -12,6 +12,7 @@ from gateway.errors import StateUnavailable
 from gateway.identity.revocations import Revocations
 from gateway.state import LocalFeed
 from gateway.state.redis_feed import FRESH, START
+from gateway.withdrawals import Withdrawal
 
 pytestmark = pytest.mark.needs("redis-server")
 
@@ -96,10 +97,10 @@ async def test_a_withdrawal_while_redis_is_away_counts_here_and_reaches_the_othe
 
 @pytest.mark.parametrize("loss", ["restart", "flush"])
 async def test_what_redis_loses_is_written_down_again_by_those_who_know_it(redis_server, loss):
-    settings = redis_server.settings()
+    settings, now = redis_server.settings(), time.time()
     async with SharedWorker(settings) as one, SharedWorker(settings) as two:
         for number in range(1500):
-            one.revocations.revoke(token_id=f"early-{number}")
+            one.revocations.add(Withdrawal("jti", f"early-{number}", now, now + 600))
         await one.state.feed.withdraw(session="s-1", subject="u-1")
         await two.until(lambda: two.denies(session="s-1"))
         if loss == "restart":
@@ -132,10 +133,10 @@ async def test_entries_that_were_lost_with_a_fail_over_come_back(tmp_path):
 
 
 async def test_ten_thousand_entries_are_known_soon_after_the_start(redis_server):
-    settings = redis_server.settings()
+    settings, now = redis_server.settings(), time.time()
     async with SharedWorker(settings) as one:
         for number in range(10_000):
-            one.revocations.revoke(session=f"s-{number}", issuer="https://id.example")
+            one.revocations.add(Withdrawal("sid", f"s-{number}", now, now + 600, "https://id.example"))
         redis_server.flush()
         await length(redis_server, lambda entries: entries >= 10_000)
     async with SharedWorker(settings) as two:
