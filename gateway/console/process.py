@@ -1,10 +1,8 @@
 """The back office as a process: `tongguan console`. It shares the configuration and the ledger with the edge."""
 
 import asyncio
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,14 +19,11 @@ from gateway.ledger.acting import Office
 from gateway.ledger.passwords import Passwords
 from gateway.lending import ledger_of, signer_of
 from gateway.office_settings import ConsoleSettings
-from gateway.processes.foreground import run_in_foreground
+from gateway.processes.foreground import logging_to, run_in_foreground
 from gateway.processes.reloading import Source
 from gateway.processes.serve import notify_systemd
-from gateway.records.application import ApplicationLog
 from gateway.records.sink import Sink
-from gateway.settings import RecordSettings
 
-_LOG_PATIENCE = 1.0
 _MISSING = "console: is missing from gateway.yaml; docs/console.md shows one"
 
 
@@ -54,7 +49,8 @@ async def run_console(path: Path, *, stop: asyncio.Event) -> None:
     settings = loaded.settings.console
     if settings is None:
         raise ConfigurationError([_MISSING])
-    with _application_log(loaded.settings.records) as log:
+    records = loaded.settings.records
+    with logging_to(Sink(records.application, records.queue), part="console") as log:
         ledger = ledger_of(loaded.settings, log)
         if ledger is None:
             raise ConfigurationError([_MISSING])
@@ -118,14 +114,3 @@ async def _follow(
             log.error("the changed configuration could not be taken over", exc_info=exc)
         else:
             log.info("the policy was taken over", revision=changed.revision)
-
-
-@contextlib.contextmanager
-def _application_log(settings: RecordSettings) -> Iterator[Any]:
-    sink = Sink(settings.application, settings.queue)
-    log = ApplicationLog(sink)
-    log.install()
-    try:
-        yield log.logger(part="console")
-    finally:
-        sink.close(_LOG_PATIENCE)

@@ -1,10 +1,8 @@
 """The inner unit as a process: `tongguan gatekeeper FILE`. It shares one key with the edge and no file."""
 
 import asyncio
-import contextlib
 import secrets
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,10 @@ from gateway.ferry.inner import InnerUnit
 from gateway.ferry.inner_records import InnerRecords
 from gateway.ferry.inner_settings import GatekeeperSettings, load_gatekeeper
 from gateway.forward.upstream import Upstream
-from gateway.processes.foreground import run_in_foreground
-from gateway.records.application import ApplicationLog
+from gateway.processes.foreground import logging_to, run_in_foreground
 from gateway.records.sink import Sink
 
 _SINK_PATIENCE = 2.0
-_LOG_PATIENCE = 1.0
 
 
 def main_gatekeeper(path: Path) -> int:
@@ -37,20 +33,8 @@ async def run_gatekeeper(path: Path, *, stop: asyncio.Event) -> None:
         ConfigurationError: the file cannot be used, or the address cannot; nothing was started.
     """
     settings = load_gatekeeper(path)
-    with _application_log(settings) as log:
+    with logging_to(Sink(settings.application, settings.record_queue), part="gatekeeper") as log:
         await _run(settings, stop, log)
-
-
-@contextlib.contextmanager
-def _application_log(settings: GatekeeperSettings) -> Iterator[Any]:
-    """The log of this process, apart from the records of the messages."""
-    sink = Sink(settings.application, settings.record_queue)
-    log = ApplicationLog(sink)
-    log.install()
-    try:
-        yield log.logger(part="gatekeeper")
-    finally:
-        sink.close(_LOG_PATIENCE)
 
 
 async def _run(settings: GatekeeperSettings, stop: asyncio.Event, log: Any) -> None:

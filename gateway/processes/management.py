@@ -25,7 +25,7 @@ EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 _NO_LOG: Any = None
 
-Answer = Callable[[web.BaseRequest], Awaitable[web.Response]]
+_Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
 
 
 class Operations(Protocol):
@@ -84,7 +84,7 @@ class ManagementServer(web.Server):
         super().__init__(self._answer, request_factory=_make_request, access_log=_NO_LOG)
         self._unix = unix
         answers = _Answers(operations)
-        self._routes: dict[str, dict[str, Answer]] = {
+        self._routes: dict[str, dict[str, _Handler]] = {
             "/livez": {"GET": answers.livez},
             "/readyz": {"GET": answers.readyz},
             "/status": {"GET": answers.status},

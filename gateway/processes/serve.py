@@ -5,7 +5,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import uvloop
@@ -13,23 +13,16 @@ from aiohttp import web
 
 from gateway import heap
 from gateway.errors import ConfigurationError
+from gateway.processes.foreground import CLEAN, FORCED, logging_to, tell_problems
 from gateway.processes.listening import Listener, bind, require_loopback
 from gateway.processes.management import ManagementServer
 from gateway.processes.reloading import Load
 from gateway.processes.supervisor import Exposition, Supervisor
 from gateway.processes.worker_process import Launch, Pace, Snapshot
 from gateway.processes.workers import Workers, WorkersFailed
-from gateway.records.application import ApplicationLog
 from gateway.records.sink import Sink
-from gateway.settings import RecordSettings
 from gateway.units import Address
 
-CLEAN = 0
-"""Exit code: drained and ended."""
-FORCED = 1
-"""Exit code: told twice to stop, so requests in flight were cut off."""
-MISCONFIGURED = 2
-"""Exit code: the configuration cannot be used; nothing was started."""
 NOT_STARTED = 3
 """Exit code: no worker could be started, or kept."""
 
@@ -54,8 +47,7 @@ def serve(
     try:
         forced = uvloop.run(_serve(load, exposition, edge, pace, log))
     except ConfigurationError as error:
-        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
-        return MISCONFIGURED
+        return tell_problems(error)
     except WorkersFailed as error:
         sys.stderr.write(f"{error}; what each of them said is above\n")
         return NOT_STARTED
@@ -79,9 +71,10 @@ async def _serve(load: Load, exposition: Exposition, edge: str, pace: Pace, log:
     with contextlib.ExitStack() as held:
         on_reopen = _nothing_to_reopen
         if log is None:
-            log, on_reopen = held.enter_context(_application_log(settings.records))
+            sink = Sink(settings.records.application, settings.records.queue)
+            log, on_reopen = held.enter_context(logging_to(sink)), sink.reopen
         public = held.enter_context(_listening("listen", settings.listen, mode=0o660))
-        desk = held.enter_context(_listening("management", settings.management, mode=0o600))
+        management = held.enter_context(_listening("management", settings.management, mode=0o600))
         launch = Launch(edge, (public.socket,), loaded.static, settings.drain)
         workers = Workers(launch, settings.workers, Snapshot(1, loaded.policy, loaded.revision), pace, log)
 
@@ -93,23 +86,12 @@ async def _serve(load: Load, exposition: Exposition, edge: str, pace: Pace, log:
             loaded, load, workers, exposition, pace=pace, log=log, on_stop=on_stop, on_reopen=on_reopen
         )
         supervisor.take_signals()
-        async with _managed(supervisor, desk.socket):
-            announcing = asyncio.create_task(_announce(supervisor, public.address, desk.address))
+        async with _managed(supervisor, management.socket):
+            announcing = asyncio.create_task(_announce(supervisor, public.address, management.address))
             try:
                 return await supervisor.run()
             finally:
                 announcing.cancel()
-
-
-@contextlib.contextmanager
-def _application_log(settings: RecordSettings) -> Iterator[tuple[Any, Callable[[], None]]]:
-    sink = Sink(settings.application, settings.queue)
-    log = ApplicationLog(sink)
-    log.install()
-    try:
-        yield log.logger(), sink.reopen
-    finally:
-        sink.close(1.0)
 
 
 def _nothing_to_reopen() -> None:
@@ -126,18 +108,20 @@ def _listening(key: str, address: Address, *, mode: int) -> Iterator[Listener]:
 
 
 @contextlib.asynccontextmanager
-async def _managed(supervisor: Supervisor, desk: socket.socket) -> AsyncIterator[None]:
-    server = ManagementServer(supervisor, unix=desk.family == socket.AF_UNIX)
+async def _managed(supervisor: Supervisor, listening: socket.socket) -> AsyncIterator[None]:
+    server = ManagementServer(supervisor, unix=listening.family == socket.AF_UNIX)
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.2)
     await runner.setup()
     try:
-        await web.SockSite(runner, desk).start()
+        await web.SockSite(runner, listening).start()
         yield
     finally:
         await runner.cleanup()
 
 
-async def _announce(supervisor: Supervisor, public: Address, desk: Address) -> None:
+async def _announce(supervisor: Supervisor, public: Address, management: Address) -> None:
     workers = await supervisor.all_serving()
-    sys.stderr.write(f"tongguan serves on {public}, management on {desk}, {workers} worker(s), pid {os.getpid()}\n")
+    sys.stderr.write(
+        f"tongguan serves on {public}, management on {management}, {workers} worker(s), pid {os.getpid()}\n"
+    )
     notify_systemd("READY=1")

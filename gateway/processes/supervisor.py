@@ -1,7 +1,7 @@
 """The parent of the workers: hands out configuration, takes signals, reports. It carries no request itself.
 
-serve.py gives it its listeners, workers.py keeps the processes, reloading.py reads the files, management.py is its
-desk.
+serve.py gives it its listeners, workers.py keeps the processes, reloading.py reads the files, management.py
+is where it is asked.
 """
 
 import asyncio
