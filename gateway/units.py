@@ -238,7 +238,8 @@ SinkText = Annotated[
 ]
 """Where lines are written."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]  # $ in Rust and JSON Schema: the very end
+NAME_PATTERN = "^[a-z][a-z0-9-]{0,62}$"  # $ in Rust and JSON Schema: the very end
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """A name that other keys refer to."""
 
 Network = Annotated[

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.managing import ask, management_address, to_management
+from gateway.cli.managing import ask, expect, management_address, to_management
 from gateway.cli.output import as_text_or_json, config_path, print_json, print_table
 from gateway.configuration.loading import load_static
 from gateway.lending import signer_of
@@ -32,8 +32,7 @@ def show(ctx: click.Context, issuers: bool, address: str | None, form: str) -> N
         print_json(_published(ctx))
         return
     code, answer = ask(management_address(ctx, address), "GET", "/status")
-    if code != 200:
-        raise click.ClickException(str(answer.get("detail") or answer))
+    expect(code == 200, answer)
     rows = list(_held(answer))
     if form == "json":
         print_json(rows)
@@ -72,8 +71,7 @@ def refresh(ctx: click.Context, verifier: str | None, address: str | None, form:
     """
     asked = {} if verifier is None else {"verifier": verifier}
     code, answer = ask(management_address(ctx, address), "POST", "/keys/refresh", asked)
-    if "workers" not in answer:
-        raise click.ClickException(str(answer.get("detail") or answer))
+    expect("workers" in answer, answer)
     if form == "json":
         print_json(answer)
     else:

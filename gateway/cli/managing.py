@@ -119,7 +119,7 @@ def status(ctx: click.Context, address: str | None, form: str) -> None:
     Exit code 1 when it is not ready.
     """
     code, answer = ask(management_address(ctx, address), "GET", "/status")
-    _expect(code == 200, answer)
+    expect(code == 200, answer)
     if form == "json":
         print_json(answer)
     else:
@@ -141,7 +141,7 @@ def _flat(value: Any, key: str = "") -> list[tuple[str, Any]]:
 def drain(ctx: click.Context, address: str | None) -> None:
     """Take no more requests, finish those under way, stop. 平滑停止."""
     code, answer = ask(management_address(ctx, address), "POST", "/drain")
-    _expect(code == 202, answer)
+    expect(code == 202, answer)
     click.echo(f"draining; it ends within {answer['seconds']:g} s")
 
 
@@ -160,11 +160,12 @@ def revoke(ctx: click.Context, /, address: str | None, **what: str | None) -> No
     if not given.keys() & {"sid", "jti", "sub"}:
         raise click.UsageError("say what: --sid, --jti or --sub")
     code, answer = ask(management_address(ctx, address), "POST", "/revocations", given)
-    _expect(code == 200, answer)
+    expect(code == 200, answer)
     click.echo(f"revoked on {answer['workers']} worker(s)")
 
 
-def _expect(fine: bool, answer: dict[str, Any]) -> None:
+def expect(fine: bool, answer: dict[str, Any]) -> None:
+    """End the command, with what the gateway says is wrong, unless its answer is fine."""
     if not fine:
         raise click.ClickException(_reason(answer))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.managing import ask, management_address, to_management
+from gateway.cli.managing import ask, expect, management_address, to_management
 from gateway.cli.output import as_text_or_json, print_json, print_table
 
 _COLUMNS = ("handle", "subject", "operator", "kind", "assurance", "channel", "began", "used", "ends")
@@ -73,8 +73,7 @@ def revoke(
 
 def _ask(ctx: click.Context, address: str | None, path: str, asked: dict[str, str]) -> dict[str, Any]:
     code, answer = ask(management_address(ctx, address), "POST", path, asked)
-    if code != 200:
-        raise click.ClickException(str(answer.get("detail") or answer))
+    expect(code == 200, answer)
     return answer
 
 

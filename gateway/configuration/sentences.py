@@ -9,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.configuration.problems import Placed, Problems, did_you_mean, reach
 from gateway.configuration.yaml_source import Where
+from gateway.units import NAME_PATTERN
 
 MOST_EXPLAINED = 10_000
 """Findings that get a sentence: a broken file may have a million."""
@@ -124,8 +125,6 @@ _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "value_error": lambda ctx: str(ctx["error"]),
     "assertion_error": lambda ctx: str(ctx["error"]),
 }
-
-NAME_PATTERN = "^[a-z][a-z0-9-]{0,62}$"
 
 
 def _sentence(detail: ErrorDetails) -> str:

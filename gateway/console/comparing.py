@@ -13,7 +13,7 @@ from gateway.console.lookups import Lookups, System, UnitRecord
 from gateway.contracts import Forwarder
 from gateway.errors import FieldProblem, InputRefused
 from gateway.ledger.acting import Office, Party
-from gateway.ledger.inputs.claims import Compared as ComparedEntry
+from gateway.ledger.inputs.claims import ComparedEntry
 from gateway.ledger.looks import note_look
 from gateway.ledger.powers import Power
 from gateway.ledger.rules import LocalId

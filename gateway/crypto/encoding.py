@@ -17,6 +17,9 @@ EC_PUBLIC_KEY = bytes.fromhex("2a8648ce3d0201")
 SM2_CURVE = bytes.fromhex("2a811ccf5501822d")
 """sm2p256v1, 1.2.156.10197.1.301."""
 
+RSA_BITS = range(2048, 8193)
+"""Of a modulus that is accepted anywhere: shorter ones do not hold, longer ones cost whoever checks."""
+
 SignatureEncoding = Literal["raw", "der"]
 """How an SM2 signature is written: r‖s of 64 bytes, or ASN.1 DER."""
 

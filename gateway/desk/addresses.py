@@ -17,7 +17,6 @@ HOME = SIGN_IN_PREFIX
 """The page that says who is signed in; where a visitor comes back to who wanted nothing else."""
 
 LOGIN = f"{SIGN_IN_PREFIX}login"
-LOGOUT = f"{SIGN_IN_PREFIX}logout"
 CONTINUE = f"{SIGN_IN_PREFIX}continue/"
 MY = f"{SIGN_IN_PREFIX}my/"
 """Self-service; docs/self-service.md."""

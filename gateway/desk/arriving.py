@@ -18,6 +18,7 @@ from gateway.errors import GatewayError, SignInMalformed, SignInRefused, StepUpR
 from gateway.identity.logins import Pending, new_login
 from gateway.identity.sessions import SignedIn
 from gateway.model import Kind, Principal
+from gateway.platforms.tickets import check_kind
 from gateway.signin import Login, SignIn
 
 LEEWAY = 60.0
@@ -103,7 +104,7 @@ class Arriving:
         desk = self._desk
         login = self._portal_login() if pending is None else pending.login
         sign_in = await self._redeem(login)
-        self._check_kind(sign_in.principal, login)
+        check_kind(sign_in.principal, login)
         self._check_reached(sign_in.principal, login)
         replaced = None if pending is None else pending.session
         before = None if replaced is None else await desk.sessions.open(replaced)
@@ -130,10 +131,6 @@ class Arriving:
         if self._desk.revocations.deny(principal):
             raise SignInRefused("the platform's session was withdrawn: it has to be begun anew there")
         return replace(sign_in, principal=principal)
-
-    def _check_kind(self, principal: Principal, login: Login) -> None:
-        if login.kind is Kind.LEGAL and principal.kind is not Kind.LEGAL:
-            raise SignInRefused("a unit was to sign in, and a natural person did")
 
     def _check_reached(self, principal: Principal, login: Login) -> None:
         """Hold a login to what it was asked to be, so that nobody is sent round in a circle."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from gateway.chain import ReauthorizerChain
 from gateway.contracts import Channel, PartContext, Settings
 from gateway.desk.desk import AnyChannel, AnyPlatform, Desk
@@ -134,14 +136,10 @@ def own_entrances(login: LoginSettings, context: PartContext) -> dict[str, Entra
     """Entrances of the desk: people are counted by client, platforms and departments by the desk itself."""
     return {
         PEOPLES_CHANNEL: Entrance(
-            OwnPages(Settings(), _named(context, PEOPLES_CHANNEL)), None, None, login.client_rate
+            OwnPages(Settings(), replace(context, name=PEOPLES_CHANNEL)), None, None, login.client_rate
         ),
-        PEERS_CHANNEL: Entrance(OwnPages(Settings(), _named(context, PEERS_CHANNEL))),
+        PEERS_CHANNEL: Entrance(OwnPages(Settings(), replace(context, name=PEERS_CHANNEL))),
     }
-
-
-def _named(context: PartContext, name: str) -> PartContext:
-    return PartContext(name, context.fetch, context.once, context.clock, context.monotonic, context.log)
 
 
 def guide_of(login: LoginSettings, browsers: Iterable[str], lent: Lent) -> Guide:

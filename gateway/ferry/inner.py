@@ -21,7 +21,7 @@ from gateway.ferry.inner_routes import InnerRoute, answer_of
 from gateway.ferry.inner_settings import GatekeeperSettings
 from gateway.ferry.inspection import Blocked
 from gateway.forward.request import UpstreamRequest
-from gateway.model import Field
+from gateway.model import Field, HeldBody
 
 GENERATION = 1 << 17
 """Request ids in one generation of the memory; between one and two generations are remembered."""
@@ -92,22 +92,6 @@ class Seen:
         if len(self._young) >= self._generation:
             self._old, self._young = self._young, set()
         return True
-
-
-class _Body:
-    """A body that is here already; see model.Body."""
-
-    __slots__ = ("_content", "length")
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.length: int | None = len(content)
-
-    async def whole(self) -> bytes:
-        return self._content
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        yield self._content
 
 
 class _Work:
@@ -287,7 +271,7 @@ class InnerUnit:
             target, fields = route.target(request), route.fields(request)
         except Blocked as exc:
             raise Refused("content-blocked", str(exc)) from None
-        return UpstreamRequest(request.method, target, fields, _Body(request.body), left)
+        return UpstreamRequest(request.method, target, fields, HeldBody(request.body), left)
 
     async def _whole(self, reply: SystemReply, route: InnerRoute, work: _Work) -> bytes:
         """All of a body that is still coming, within the route's size and the deadline.

@@ -24,7 +24,7 @@ from gateway.ledger.rules import Rules
 from gateway.ledger.unit_entries import Entries, UnitEntries
 from gateway.ledger.values import Officer, Owner, Page
 
-MOST_DEVICES = 50
+MOST_DESIGNATED = 50
 """Devices of one unit that were not ended."""
 
 
@@ -143,7 +143,7 @@ class DesignatedDevices(UnitEntries[DesignatedRecord]):
             return await DESIGNATED_ENTRIES.one(act, id)
 
     async def not_ended(self, by: Officer, party: str) -> list[DesignatedRecord]:
-        """A unit's devices but those that ended, MOST_DEVICES at most, the newest first. The unit can see who looked.
+        """A unit's devices but those that ended, MOST_DESIGNATED at most, the newest first. The unit sees who looked.
 
         Raises:
             Forbidden, CannotDecide: as in Office.by_staff.
@@ -243,9 +243,9 @@ async def _require_room(act: Act, party: str, kind: str, value: str) -> None:
             title=("该设备已登记。", "This device is designated already, or waits to be approved."),
         )
     count = await act.connection.scalar(select(func.count()).select_from(DESIGNATED).where(*of_unit))
-    if count is not None and count >= MOST_DEVICES:
+    if count is not None and count >= MOST_DESIGNATED:
         raise Conflict(
-            f"{MOST_DEVICES} designated devices of one unit",
+            f"{MOST_DESIGNATED} designated devices of one unit",
             code="too-many-devices",
             title=(
                 "登记的设备过多，请先移除不用的设备。",

@@ -5,7 +5,7 @@ from datetime import date
 import msgspec
 
 from gateway.beijing import day_of
-from gateway.ledger.inputs.claims import Compared
+from gateway.ledger.inputs.claims import ComparedEntry
 
 
 class _Silent(msgspec.Struct, frozen=True):
@@ -98,7 +98,7 @@ class BindingRecord(Decided, frozen=True, kw_only=True):
 
     system: str
     local_id: str
-    compared: dict[str, Compared] = {}
+    compared: dict[str, ComparedEntry] = {}
     note: str = ""
 
 

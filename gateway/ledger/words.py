@@ -95,7 +95,6 @@ TABLES: Mapping[str, Mapping[str, Words]] = {
         "registered_version": ("省平台版本", "version at the province"),
         "role": ("岗位", "role"),
         "scope": ("适用区划", "scope"),
-        "setting": ("设置", "setting"),
         "step": ("步骤", "step"),
         "system": ("业务系统", "business system"),
         "unknown": ("无此账户", "no such account"),
@@ -190,7 +189,7 @@ def told(action: str, detail: Mapping[str, Any], show: Callable[[float], str]) -
 
 
 def _told(states: str, name: str, value: Any, show: Callable[[float], str]) -> Words:
-    table = {"before": states, "after": states, "kind": "device-kind", "role": "role", "setting": "setting"}.get(name)
+    table = {"before": states, "after": states, "kind": "device-kind", "role": "role"}.get(name)
     if table is not None:
         return word(table, str(value))
     if isinstance(value, bool):

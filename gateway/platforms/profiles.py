@@ -54,11 +54,6 @@ def read_profile(said: Mapping[str, Any], names: Mapping[str, str], *, unit: boo
     return Profile(**items)
 
 
-def is_masked(value: object) -> bool:
-    """Tell whether a platform shows this only in part: `44***********033`."""
-    return isinstance(value, str) and "*" in value
-
-
 def _read(item: str, text: str, unit: bool) -> str | None:
     if item == "registered_on":
         return _date(text)

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from gateway.crypto import CryptoError, CryptoProvider
 from gateway.crypto.der import INTEGER, SEQUENCE, Reader, element
-from gateway.crypto.encoding import read_public_key_info, signature_from_der
+from gateway.crypto.encoding import RSA_BITS, read_public_key_info, signature_from_der
 
 E = TypeVar("E", bound=x509.ExtensionType)
 
@@ -25,7 +25,6 @@ SM2_WITH_SM3 = "1.2.156.10197.1.501"
 LARGEST_CERTIFICATE = 16384
 LONGEST_CHAIN = 5
 _HASHES = frozenset({"sha256", "sha384", "sha512"})
-_RSA_BITS = range(2048, 8193)
 _VERSION = 0xA0
 
 
@@ -81,7 +80,7 @@ def rsa_key(certificate: x509.Certificate) -> RSAPublicKey:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
         key = None
-    if not isinstance(key, RSAPublicKey) or key.key_size not in _RSA_BITS:
+    if not isinstance(key, RSAPublicKey) or key.key_size not in RSA_BITS:
         raise CertificateError("no RSA key of an acceptable length")
     return key
 
@@ -168,9 +167,7 @@ class TrustAnchors:
         except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
             return False
         key = issuer.public_key()
-        strong = isinstance(key, EllipticCurvePublicKey) or (
-            isinstance(key, RSAPublicKey) and key.key_size in _RSA_BITS
-        )
+        strong = isinstance(key, EllipticCurvePublicKey) or (isinstance(key, RSAPublicKey) and key.key_size in RSA_BITS)
         return strong and digest is not None and digest.name in _HASHES
 
     def _signed_sm2(self, issuer: x509.Certificate, certificate: x509.Certificate) -> bool:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from gateway.crypto import DEFAULT_USER_ID, CryptoError, CryptoProvider
 from gateway.crypto.aside import aside
 from gateway.crypto.curve import check_point
-from gateway.crypto.encoding import bare_signature, read_private_key, read_public_key, signature_to_der
+from gateway.crypto.encoding import RSA_BITS, bare_signature, read_private_key, read_public_key, signature_to_der
 from gateway.errors import CannotDecide
 
 SignatureAlgorithm = Literal["hmac-sha256", "hmac-sm3", "rsa-sha256", "ecdsa-p256", "ed25519", "sm2"]
@@ -28,7 +28,6 @@ SignatureAlgorithm = Literal["hmac-sha256", "hmac-sm3", "rsa-sha256", "ecdsa-p25
 SHARED = frozenset({"hmac-sha256", "hmac-sm3"})
 """Algorithms whose key both sides know."""
 
-_RSA_BITS = range(2048, 8193)
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _ED25519_FIELD = 2**255 - 19
 # RFC 8032 §5.1.4: points of order 1, 2 and 4. Under such a key a signature made by nobody holds.
@@ -250,7 +249,7 @@ def _asymmetric(algorithm: str, text: str) -> _Check:
         key = load_pem_public_key(text.encode())
     except Exception:  # noqa: BLE001 - many kinds, and their text may show what should have been a key
         raise ValueError("no public key in PEM") from None
-    if algorithm == "rsa-sha256" and isinstance(key, RSAPublicKey) and key.key_size in _RSA_BITS:
+    if algorithm == "rsa-sha256" and isinstance(key, RSAPublicKey) and key.key_size in RSA_BITS:
         return _rsa(key)
     if algorithm == "ecdsa-p256" and isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
         return _ecdsa(key)

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from gateway.crypto import CryptoError, CryptoProvider
 from gateway.crypto.aside import aside
 from gateway.crypto.curve import NUMBER, check_point
+from gateway.crypto.encoding import RSA_BITS
 from gateway.tokens.bearer import LONGEST_TOKEN
 from gateway.tokens.national import SM2_CURVE, SM2_SIGNATURE, SM3_MAC, Sm2Key, Sm2Practice, Sm3Secret
 
@@ -35,7 +36,6 @@ LARGEST_KEY_SET = 65536
 MOST_KEYS = 50
 DEEPEST = 16
 LONGEST_KID = 256
-RSA_BITS = range(2048, 8193)
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")

@@ -8,7 +8,7 @@ from gateway.contracts import Settings
 from gateway.ledger.inputs.lines import Line, Prose
 
 _Value = Annotated[Line, StringConstraints(max_length=200)]
-Compared = tuple[_Value | None, _Value | None, bool]
+ComparedEntry = tuple[_Value | None, _Value | None, bool]
 """One field: what the province has, what the business system has, and whether that is the same."""
 
 
@@ -17,7 +17,7 @@ class BindingInput(Settings):
 
     system: Line = Field(min_length=1, max_length=63, description="业务系统 · name of the business system")
     local_id: Line = Field(min_length=1, max_length=64, repr=False, description="系统内编号 · the unit's id there")
-    compared: dict[_Value, Compared] = Field(
+    compared: dict[_Value, ComparedEntry] = Field(
         {},
         max_length=40,
         repr=False,
