@@ -148,11 +148,6 @@ class PostgresServer:
         """End it as a crash would (immediate shutdown): no goodbye, no checkpoint, recovery at the next start."""
         self._end(signal.SIGQUIT)
 
-    def restart(self) -> None:
-        """End it in good order and start it again."""
-        self.stop()
-        self.start()
-
     def ensure(self) -> None:
         """Have it run again, whatever was done to it."""
         if self._process is None:

@@ -4,7 +4,6 @@ import pytest
 from edge_world import HOST, chunked, post, request
 
 BAD = (400, "request-malformed")
-TARGET = (400, "target-refused")
 GUIDE = "GET /guides/1"
 CHUNKED = "Transfer-Encoding: chunked"
 

@@ -96,7 +96,6 @@ class System:
         self.scripts: list[Script] = []
         self.heads: list[bytes] = []
         self.connections = 0
-        self._news = asyncio.Condition()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> "System":

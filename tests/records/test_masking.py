@@ -122,7 +122,6 @@ def test_text_encoded_over_and_over_hides_nothing():
     assert len(mask_text(text)) < 30
 
 
-_DIGITS = "0123456789"
 _SEPARATORS = st.text("/ .,:;?&=#(){}[]\"'<>|\\\n\t张é-_", max_size=4)
 
 

@@ -7,10 +7,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from ferry_world import ITEM, PRINCIPAL, request
 
 from gateway.inward import IdentitySigner
 from gateway.model import Kind, Principal
+from tests.ferry.ferry_world import ITEM, PRINCIPAL, request
 
 NOW = 1_795_000_000.4
 
