@@ -15,9 +15,8 @@ _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _SPAN = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|24:00)", re.ASCII)
 _MINUTES_OF_A_DAY = 24 * 60
 _RATE = re.compile(r"(\d{1,9})/(second|minute|hour|day)", re.ASCII)
-_TARGET = re.compile(
-    r"http://(?:([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)|\[([0-9A-Fa-f:.]+)\]):([0-9]{1,5})|unix:(/[!-~]+)"
-)
+_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # RFC 1123 §2.1; looking up another one is no OSError
+_TARGET = re.compile(rf"http://(?:({_LABEL}(?:\.{_LABEL})*)|\[([0-9A-Fa-f:.]+)\]):([0-9]{{1,5}})|unix:(/[!-~]+)")
 _SINK = re.compile(r"stdout|stderr|file:([^\0]+)")
 
 

@@ -47,6 +47,7 @@ def test_a_size_is_written_in_the_largest_unit_without_remainder(size: int, text
     [
         ("http://127.0.0.1:8080", Address(host="127.0.0.1", port=8080)),
         ("http://guides.example:80", Address(host="guides.example", port=80)),
+        (f"http://a--b.{'c' * 63}:80", Address(host=f"a--b.{'c' * 63}", port=80)),
         ("http://[::1]:8080", Address(host="::1", port=8080)),
         ("unix:/run/guides.sock", Address(path="/run/guides.sock")),
     ],
@@ -60,6 +61,7 @@ def test_a_target_is_an_address(written: str, address: Address) -> None:
     [
         "https://a:1", "http://", "http://a", "http://a:80/", "http://a:1/path", "http://a:1?q", "http://u@a:1",
         "http://a:x", "http://a:0", "http://a:65536", "http://a_b:1", "http://::1:80", "a:80", "unix:x", "", 80, None,
+        "http://10.0..5:80", "http://a-:80", "http://a.-b:80", f"http://{'a' * 64}:80",
     ],
 )  # fmt: skip
 def test_anything_else_is_no_target(written: object) -> None:
