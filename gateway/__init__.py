@@ -101,6 +101,7 @@ if TYPE_CHECKING:
         decode_base64,
         read_form,
         read_parameters,
+        read_shaped,
         read_xml,
         rejecting,
     )
@@ -152,7 +153,7 @@ if TYPE_CHECKING:
     from gateway.tokens.keys import KeyPolicy, KeySet
     from gateway.tokens.national import Sm2Settings
     from gateway.tokens.signed import KeySettings, SignedTokens, type_names
-    from gateway.tokens.signed_requests import RepeatedParameterError, canonical_request, sort_query
+    from gateway.tokens.signed_requests import KEY_ID, NONCE, RepeatedParameterError, canonical_request, sort_query
     from gateway.units import Duration, Name, Network, Rate, Size, Span, lies_in, parse_span
 
 _HOMES = {
@@ -279,6 +280,7 @@ _HOMES = {
         "decode_base64",
         "read_form",
         "read_parameters",
+        "read_shaped",
         "read_xml",
         "rejecting",
     ),
@@ -355,6 +357,8 @@ _HOMES = {
         "type_names",
     ),
     "gateway.tokens.signed_requests": (
+        "KEY_ID",
+        "NONCE",
         "RepeatedParameterError",
         "canonical_request",
         "sort_query",
@@ -376,7 +380,9 @@ __all__ = [
     "ALLOW",
     "DERIVED",
     "INPUT_FIELD",
+    "KEY_ID",
     "LOCAL_ZONE",
+    "NONCE",
     "NO_BODY",
     "SAFE_METHODS",
     "SESSION_MARK",
@@ -517,6 +523,7 @@ __all__ = [
     "read_parameters",
     "read_principal",
     "read_profile",
+    "read_shaped",
     "read_signature_key",
     "read_text",
     "read_token",

@@ -17,9 +17,12 @@ import msgspec
 
 from gateway.contracts import PartContext
 from gateway.errors import ChannelRejected
+from gateway.signatures.forms import read_shaped
 from gateway.signatures.freshness import Freshness
 from gateway.signatures.keys import SignatureKey, read_signature_key, sign_message
 from gateway.tokens.signed_requests import (
+    KEY_ID,
+    NONCE,
     RepeatedParameterError,
     canonical_answer,
     canonical_request,
@@ -29,8 +32,6 @@ from gateway.tokens.signed_requests import (
 WINDOW = 300.0
 """Seconds that a signed time may be from our clock, either way."""
 
-_KEY_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_NONCE = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 _TIMESTAMP = re.compile(rb"[0-9]{10}")
 _SIGNATURE = re.compile(rb"[0-9a-f]{64}|[0-9a-f]{128}")
 
@@ -134,11 +135,12 @@ class Peers:
         return peer
 
     async def _recognise_signed(self, request: PeerRequest) -> PeerKey:
+        given = {name: value.encode("latin-1", "replace") for name, value in request.fields.items()}
         key_id, nonce, timestamp, signature = (
-            _field(request, "x-ak", _KEY_ID),
-            _field(request, "x-nonce", _NONCE),
-            _field(request, "x-timestamp", _TIMESTAMP),
-            _field(request, "x-signature", _SIGNATURE),
+            read_shaped(given, "x-ak", KEY_ID),
+            read_shaped(given, "x-nonce", NONCE),
+            read_shaped(given, "x-timestamp", _TIMESTAMP),
+            read_shaped(given, "x-signature", _SIGNATURE),
         )
         check = self._checks.get(key_id.decode())
         if check is None:
@@ -161,10 +163,3 @@ class Peers:
 def _digest(text: str) -> bytes:
     """Equal length, so that a comparison tells nothing of it."""
     return hashlib.sha256(text.encode()).digest()
-
-
-def _field(request: PeerRequest, name: str, grammar: re.Pattern[bytes]) -> bytes:
-    value = request.fields.get(name, "").encode("latin-1", "replace")
-    if grammar.fullmatch(value) is None:
-        raise ChannelRejected(f"{name} is missing or not of its form")
-    return value

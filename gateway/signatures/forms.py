@@ -7,9 +7,9 @@ read one message in two ways. tokens/jose.py does the same for JSON; certificate
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 from urllib.parse import unquote_to_bytes
 from xml.parsers.expat import ExpatError, ParserCreate
 
@@ -151,6 +151,22 @@ def _check_declaration(version: str, encoding: str | None, standalone: int) -> N
 
 def _refuse(*_: object) -> NoReturn:
     raise WireFormError("a DOCTYPE or a processing instruction")
+
+
+N = TypeVar("N", bound=str | bytes)
+
+
+def read_shaped(values: Mapping[N, bytes], name: N, grammar: re.Pattern[bytes]) -> bytes:
+    """A header field or parameter that has to be there, and to have its form.
+
+    Raises:
+        ChannelRejected: it is not so.
+    """
+    value = values.get(name)
+    if value is None or grammar.fullmatch(value) is None:
+        shown = name if isinstance(name, str) else name.decode()
+        raise ChannelRejected(f"{shown} is missing or not of its form")
+    return value
 
 
 def decode_base64(text: str | bytes) -> bytes:

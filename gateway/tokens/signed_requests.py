@@ -5,7 +5,11 @@ docs/channels.md gives callers the canonical string, examples and test vectors.
 """
 
 import hashlib
+import re
 from urllib.parse import unquote_to_bytes
+
+KEY_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+NONCE = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 
 
 class RepeatedParameterError(ValueError):

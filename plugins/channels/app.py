@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple, Self
 from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
 from gateway import (
+    KEY_ID,
+    NONCE,
     Channel,
     ChannelRejected,
     Credential,
@@ -26,6 +28,7 @@ from gateway import (
     check_signature_key,
     read_bearer,
     read_device_key,
+    read_shaped,
     read_signature_key,
     sort_query,
 )
@@ -33,8 +36,6 @@ from gateway import (
 DEVICE_MARK = "dev."
 """Stands before a device's id in `x-ak`; no access key begins so."""
 
-_KEY_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_NONCE = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 _TIMESTAMP = re.compile(rb"[0-9]{10}")
 _SIGNATURE = re.compile(rb"[0-9a-f]{64}")
 _DEVICE_SIGNATURE = re.compile(rb"[A-Za-z0-9_-]{86}")
@@ -137,10 +138,13 @@ class App(Channel[AppConfig]):
         """
         if b"x-ak" not in inbound.fields:
             return None
-        key_id = _field(inbound, b"x-ak", _KEY_ID)
+        key_id = read_shaped(inbound.fields, b"x-ak", KEY_ID)
         is_device = key_id.startswith(DEVICE_MARK.encode())
-        nonce, timestamp = _field(inbound, b"x-nonce", _NONCE), _field(inbound, b"x-timestamp", _TIMESTAMP)
-        signature = _field(inbound, b"x-signature", _DEVICE_SIGNATURE if is_device else _SIGNATURE)
+        nonce, timestamp = (
+            read_shaped(inbound.fields, b"x-nonce", NONCE),
+            read_shaped(inbound.fields, b"x-timestamp", _TIMESTAMP),
+        )
+        signature = read_shaped(inbound.fields, b"x-signature", _DEVICE_SIGNATURE if is_device else _SIGNATURE)
         claim = _Claim(key_id, nonce, timestamp, signature)
         try:
             return await (self._check_device(inbound, claim) if is_device else self._check_key(inbound, claim))
@@ -205,10 +209,3 @@ def _decoded(signature: bytes) -> bytes:
     if urlsafe_b64encode(raw).rstrip(b"=") != signature:
         raise ChannelRejected("x-signature has stray bits")
     return raw
-
-
-def _field(inbound: Inbound, name: bytes, grammar: re.Pattern[bytes]) -> bytes:
-    value = inbound.fields.get(name)
-    if value is None or grammar.fullmatch(value) is None:
-        raise ChannelRejected(f"{name.decode()} is missing or not of its form")
-    return value

@@ -13,6 +13,8 @@ from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_val
 from gateway import (
     DERIVED,
     INPUT_FIELD,
+    KEY_ID,
+    NONCE,
     CannotDecide,
     Channel,
     ChannelRejected,
@@ -40,6 +42,7 @@ from gateway import (
     lies_in,
     read_bearer,
     read_message_signature,
+    read_shaped,
     read_signature_key,
     signature_base,
     sort_query,
@@ -49,8 +52,6 @@ SHORTEST_SECRET = 16
 """Bytes of a shared secret."""
 
 FieldName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
-_KEY_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_NONCE = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 _TIMESTAMP = {"seconds": re.compile(rb"[0-9]{10}"), "milliseconds": re.compile(rb"[0-9]{13}")}
 _SIGNATURE = {
     "hex": re.compile(rb"(?:[0-9a-f]{2}){16,1024}|(?:[0-9A-F]{2}){16,1024}"),
@@ -290,10 +291,10 @@ class _Template:
 
     def read(self, inbound: Inbound) -> Claim:
         fields, encoding = self._settings.fields, self._settings.encoding
-        key_id = _field(inbound, fields.key_id, _KEY_ID)
-        timestamp = _field(inbound, fields.timestamp, _TIMESTAMP[self._settings.timestamp])
-        nonce = b"" if fields.nonce is None else _field(inbound, fields.nonce, _NONCE)
-        signature = _field(inbound, fields.signature, _SIGNATURE[encoding])
+        key_id = read_shaped(inbound.fields, fields.key_id.encode(), KEY_ID)
+        timestamp = read_shaped(inbound.fields, fields.timestamp.encode(), _TIMESTAMP[self._settings.timestamp])
+        nonce = b"" if fields.nonce is None else read_shaped(inbound.fields, fields.nonce.encode(), NONCE)
+        signature = read_shaped(inbound.fields, fields.signature.encode(), _SIGNATURE[encoding])
         signed_at = int(timestamp) / (1 if self._settings.timestamp == "seconds" else 1000)
         return Claim(Said(key_id, timestamp, nonce), signed_at, _decoded(signature, encoding))
 
@@ -309,7 +310,7 @@ class _Message:
     def read(self, inbound: Inbound) -> Claim:
         message = read_message_signature(inbound)
         key_id, nonce = (message.texts.get(name, "").encode() for name in ("keyid", "nonce"))
-        if _KEY_ID.fullmatch(key_id) is None or _NONCE.fullmatch(nonce) is None or "created" not in message.numbers:
+        if KEY_ID.fullmatch(key_id) is None or NONCE.fullmatch(nonce) is None or "created" not in message.numbers:
             raise ChannelRejected("keyid, nonce or created is missing or not of its form")
         created = message.numbers["created"]
         return Claim(Said(key_id, b"%d" % created, nonce), created, message.signature, message)
@@ -348,10 +349,3 @@ def _decoded(signature: bytes, encoding: str) -> bytes:
     if urlsafe_b64encode(raw).rstrip(b"=") != signature:
         raise ChannelRejected("the signature has stray bits")
     return raw
-
-
-def _field(inbound: Inbound, name: str, grammar: re.Pattern[bytes]) -> bytes:
-    value = inbound.fields.get(name.encode())
-    if value is None or grammar.fullmatch(value) is None:
-        raise ChannelRejected(f"{name} is missing or not of its form")
-    return value

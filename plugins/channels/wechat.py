@@ -36,6 +36,7 @@ from gateway import (
     read_form,
     read_json,
     read_object,
+    read_shaped,
     read_xml,
     rejecting,
 )
@@ -158,20 +159,20 @@ class WeChat(SignInChannel[WeChatConfig]):
 
     async def _take(self, inbound: Inbound, messages: WeChatMessages) -> Credential:
         asked = read_form(inbound.query.encode())
-        timestamp = _shaped(asked, "timestamp", _TIMESTAMP)
-        nonce = _shaped(asked, "nonce", _NONCE)
+        timestamp = read_shaped(asked, "timestamp", _TIMESTAMP)
+        nonce = read_shaped(asked, "nonce", _NONCE)
         offset = self.freshness.check_time(int(timestamp))
         if inbound.method == "GET":
-            signature = _shaped(asked, "signature", _SHA1)
-            echo = _shaped(asked, "echostr", _ECHO)
+            signature = read_shaped(asked, "signature", _SHA1)
+            echo = read_shaped(asked, "echostr", _ECHO)
             _check_signature(messages, signature, timestamp, nonce)
             taken = Credential(self.name, None, self.config.app_id, answer=echo.decode())
         elif messages.encrypted:
-            signature = _shaped(asked, "msg_signature", _SHA1)
+            signature = read_shaped(asked, "msg_signature", _SHA1)
             message = self._decrypt(messages, signature, timestamp, nonce, await inbound.body.whole())
             taken = Credential(self.name, None, self.config.app_id, body=HeldBody(message))
         else:
-            signature = _shaped(asked, "signature", _SHA1)
+            signature = read_shaped(asked, "signature", _SHA1)
             _check_signature(messages, signature, timestamp, nonce)
             _read_message(messages, await inbound.body.whole())
             taken = Credential(self.name, None, self.config.app_id)
@@ -305,13 +306,6 @@ def _aes_key(key: SecretStr) -> bytes:
         raise ValueError("an EncodingAESKey has 43 characters of base64")
     # Not `decode_base64`: WeChat draws 43 characters at random, so the last two bits, which do not count, may be set.
     return b64decode(key.get_secret_value() + "=")
-
-
-def _shaped(asked: Mapping[str, bytes], name: str, grammar: re.Pattern[bytes]) -> bytes:
-    value = asked.get(name)
-    if value is None or grammar.fullmatch(value) is None:
-        raise ChannelRejected(f"{name} is missing or not of its form")
-    return value
 
 
 def _read_message(messages: WeChatMessages, data: bytes) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ import msgspec
 from pydantic import Field, SecretStr
 
 from gateway import (
+    NONCE,
     Channel,
     ChannelRejected,
     Credential,
@@ -34,6 +35,7 @@ from gateway import (
     decode_base64url,
     identifier,
     read_json,
+    read_shaped,
     read_version,
 )
 
@@ -41,12 +43,13 @@ TIF_MARK = "tif:"
 """Put before a vouched identity to make it a token. The colon is in no bearer token, so no client can send one."""
 
 _TIMESTAMP = re.compile(rb"[0-9]{10}")
-_NONCE = re.compile(rb"[A-Za-z0-9._~+/=:-]{1,128}")
 _SIGNATURE = re.compile(rb"[0-9A-F]{64}")
 # Commas part uid, uinfo and ext. Where neither the first nor the last holds one, the text can be read in one way only.
-_UID = re.compile(rb"[!-+\--~]{1,128}")
-_UINFO = re.compile(rb"[ -~\x80-\xff]{0,8192}")
-_EXT = re.compile(rb"[ -+\--~]{0,2048}")
+_VOUCHED = {
+    b"x-tif-uid": re.compile(rb"[!-+\--~]{0,128}"),
+    b"x-tif-uinfo": re.compile(rb"[ -~\x80-\xff]{0,8192}"),
+    b"x-tif-ext": re.compile(rb"[ -+\--~]{0,2048}"),
+}
 
 
 class TifChannelConfig(Settings):
@@ -90,12 +93,10 @@ class TifChannel(Channel[TifChannelConfig]):
         """
         if b"x-tif-signature" not in inbound.fields:
             return None
-        time, nonce = _field(inbound, b"x-tif-timestamp", _TIMESTAMP), _field(inbound, b"x-tif-nonce", _NONCE)
-        signature = _field(inbound, b"x-tif-signature", _SIGNATURE)
-        vouched = tuple(
-            _field(inbound, name, form, b"")
-            for name, form in ((b"x-tif-uid", _UID), (b"x-tif-uinfo", _UINFO), (b"x-tif-ext", _EXT))
-        )
+        given = {**dict.fromkeys(_VOUCHED, b""), **inbound.fields}
+        time, nonce = read_shaped(given, b"x-tif-timestamp", _TIMESTAMP), read_shaped(given, b"x-tif-nonce", NONCE)
+        signature = read_shaped(given, b"x-tif-signature", _SIGNATURE)
+        vouched = tuple(read_shaped(given, name, form) for name, form in _VOUCHED.items())
         self._check_application(inbound)
         offset = self._freshness.check_time(int(time))
         if not hmac.compare_digest(sign_vouched(time, self._token, nonce, vouched).encode(), signature):
@@ -228,10 +229,3 @@ def sign_vouched(time: bytes, token: bytes, nonce: bytes, vouched: tuple[bytes, 
 def _token(uid: bytes, uinfo: bytes, time: int) -> str:
     said = _Vouched(uid.decode("ascii"), uinfo.decode("latin-1"), time)
     return TIF_MARK + base64.urlsafe_b64encode(msgspec.json.encode(said)).rstrip(b"=").decode()
-
-
-def _field(inbound: Inbound, name: bytes, form: re.Pattern[bytes], missing: bytes | None = None) -> bytes:
-    value = inbound.fields.get(name, missing)
-    if value is None or (value != missing and form.fullmatch(value) is None):
-        raise ChannelRejected(f"{name.decode()} is missing or not of its form")
-    return value
