@@ -153,8 +153,11 @@ class Build:
         return f"{kind.__name__.lower()} {one.name!r} ({type(one).__module__}:{type(one).__qualname__})"
 
     def status(self) -> dict[str, Any]:
-        """What the parts and the systems say about themselves, by name."""
-        parts = {part.name: said for part in self.parts.values() if (said := part.status())}
+        """What the parts and the systems say about themselves, by name; a channel and a verifier may share one."""
+        parts: dict[str, dict[str, Any]] = {}
+        for part in self.parts.values():
+            if said := part.status():
+                parts[part.name] = parts.get(part.name, {}) | said
         return {"parts": parts, "systems": {name: one.status() for name, one in self._systems.items()}}
 
     # ── compiling ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,6 +40,9 @@ class Gate(Channel[LabelConfig]):
         if self.config.fails == "stop":
             raise OSError("held")
 
+    def status(self) -> dict[str, str]:
+        return {"label": self.config.label}
+
     async def identify(self, inbound: Inbound) -> Credential | None:
         token = inbound.fields.get(b"authorization", b"").decode().removeprefix("Bearer ") or None
         return Credential(self.name, token)
@@ -61,6 +64,9 @@ class Started(Verifier[LabelConfig]):
     async def stop(self) -> None:
         self.running = False
         Life.told.append(f"stop {self.name}")
+
+    def status(self) -> dict[str, bool]:
+        return {"running": self.running}
 
     async def verify(self, credential: Credential) -> Principal | None:
         if not self.running:

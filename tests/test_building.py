@@ -107,6 +107,12 @@ async def test_a_start_that_is_cancelled_stops_what_was_started(static, life):
     assert life == ["start a", "start b", "stop a", "stop b"]
 
 
+def test_a_channel_and_a_verifier_of_one_name_both_have_a_say_in_the_status(static):
+    settings = policy_from(policy({"label": "a"}, verifiers=("web", "other")))
+    parts = Build(lend(static, None, Log()), settings, 1, None).status()["parts"]
+    assert parts == {"web": {"label": "a", "running": False}, "other": {"running": False}}
+
+
 async def test_what_fails_to_stop_is_logged_and_the_others_are_stopped(static, life):
     log = Log()
     made = build(static, {"label": "a", "fails": "stop"}, {"label": "b"}, log=log)
