@@ -24,29 +24,34 @@ class Journal:
     """Revocations of the last day: a worker that starts learns them before its first request.
 
     Without it, a crash would make good again what was withdrawn.
+
+    Attributes:
+        count: how many were ever noted; by it, and not by the clock, is known what came later.
     """
 
     MOST = 100_000
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.count = 0
         self._clock = clock
-        self._entries: dict[tuple[tuple[str, str], ...], float] = {}
+        self._entries: dict[tuple[tuple[str, str], ...], tuple[int, float]] = {}
 
     def add(self, revocation: dict[str, str]) -> dict[str, Any] | None:
         """Note it; gives it back with `at` (Unix seconds), or None when too many are remembered already."""
         now = self._clock()
         key = tuple(sorted(revocation.items()))
         self._entries.pop(key, None)
-        while self._entries and self._entries[oldest := next(iter(self._entries))] < now - LONGEST_LIFE:
+        while self._entries and self._entries[oldest := next(iter(self._entries))][1] < now - LONGEST_LIFE:
             del self._entries[oldest]
         if len(self._entries) >= self.MOST:
             return None
-        self._entries[key] = now
+        self.count += 1
+        self._entries[key] = self.count, now
         return {**revocation, "at": now}
 
-    def since(self, at: float) -> list[dict[str, Any]]:
-        """Those that were noted at this time (Unix seconds) or later."""
-        return [{**dict(key), "at": noted} for key, noted in self._entries.items() if noted >= at]
+    def after(self, count: int) -> list[dict[str, Any]]:
+        """Those that were noted since there were so many."""
+        return [{**dict(key), "at": at} for key, (number, at) in self._entries.items() if number > count]
 
 
 class Workers:
@@ -177,10 +182,10 @@ class Workers:
         return worker.served
 
     async def _start(self, worker: WorkerProcess) -> None:
-        began = time.time()
+        known = self._journal.count
         try:
-            await worker.start(self._launch, self.current, self._journal.since(0.0), self._pace.start)
-            for missed in self._journal.since(began):
+            await worker.start(self._launch, self.current, self._journal.after(0), self._pace.start)
+            for missed in self._journal.after(known):
                 await worker.command("revoke", missed, self._pace.answer)
         except (ConfigurationError, *FAILED) as error:
             await worker.end(0.1)  # a moment to say why on its own

@@ -7,6 +7,11 @@ import signal
 
 import aiohttp
 
+from gateway.processes.workers import Journal
+from gateway.withdrawals import LONGEST_LIFE
+
+NOW = 1_700_000_000.0
+
 
 async def test_a_killed_worker_costs_only_its_own_requests_and_is_replaced(gateway):
     """While one of two workers is killed under light load, every new connection is answered."""
@@ -97,3 +102,22 @@ def _runs(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_what_was_revoked_while_a_worker_started_is_known_whatever_the_clock_did_meanwhile():
+    clock = iter([NOW, NOW - 3600, NOW - 3599])
+    journal = Journal(lambda: next(clock))
+    journal.add({"jti": "before"})
+    known = journal.count
+    journal.add({"jti": "meanwhile"})
+    journal.add({"jti": "before"})
+    assert journal.after(known) == [{"jti": "meanwhile", "at": NOW - 3600}, {"jti": "before", "at": NOW - 3599}]
+    assert journal.after(0) == journal.after(known)
+
+
+def test_a_revocation_is_remembered_for_a_day():
+    clock = iter([NOW, NOW + LONGEST_LIFE + 1])
+    journal = Journal(lambda: next(clock))
+    journal.add({"jti": "one"})
+    journal.add({"jti": "other"})
+    assert [one["jti"] for one in journal.after(0)] == ["other"]
