@@ -1,9 +1,10 @@
-"""北京时间, the one time of China: people read it, days begin and end by it, whatever the machine is set to.
+"""北京时间, the one time of China: people and records read it, days begin by it, whatever the machine is set to.
 
 There has been no summer time since 1991. Times of before, which platforms may send, are read in the zone of
 platforms/signing.py.
 """
 
+import time
 from datetime import date, datetime, timedelta, timezone
 
 BEIJING = timezone(timedelta(hours=8))
@@ -11,6 +12,7 @@ BEIJING = timezone(timedelta(hours=8))
 _AHEAD = 8 * 3600
 _DAY = 86400.0
 _LAST = datetime.max.replace(tzinfo=BEIJING).timestamp() - 1
+_MILLISECONDS = tuple(f".{number:03d}+08:00" for number in range(1000))
 
 
 def local_time(at: float) -> str:
@@ -36,3 +38,19 @@ def begin_of(day: date) -> float:
 def end_of(day: date) -> float:
     """When a day ends and the next one begins, Unix seconds. None is longer or shorter than another."""
     return begin_of(day) + _DAY
+
+
+class Timestamps:
+    """RFC 3339 with milliseconds, as records have it. The part before them is written once a second."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._written = ""
+
+    def __call__(self, at: float) -> str:
+        """Write a moment (Unix seconds)."""
+        second = int(at)
+        if second != self._second:
+            self._second = second
+            self._written = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second + _AHEAD))
+        return self._written + _MILLISECONDS[int((at - second) * 1000)]

@@ -122,7 +122,7 @@ class VerdictMemory:
         """Remember which profile of a person is the newest one heard of; the oldest entries go first."""
         person = principal.issuer, principal.subject
         if principal.version > self._versions.get(person, 0):
-            if len(self._versions) >= self._most_good:
+            if len(self._versions) >= self._most_good and person not in self._versions:
                 del self._versions[next(iter(self._versions))]
             self._versions[person] = principal.version
 

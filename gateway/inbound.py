@@ -10,7 +10,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from urllib.parse import unquote_to_bytes
 
 from aiohttp.http_parser import RawRequestMessage
@@ -30,7 +30,7 @@ from gateway.errors import (
 from gateway.fields import PUBLIC_FIELD_NAME, nominated
 from gateway.model import NO_BODY, Body, Inbound
 from gateway.settings import LimitSettings
-from gateway.units import Network
+from gateway.units import Network, lies_in
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -76,8 +76,7 @@ class InboundReader:
     def __init__(self, hosts: Iterable[str], scheme: str, trusted: Sequence[Network], limits: LimitSettings) -> None:
         self._hosts = frozenset(host.lower().encode() for host in hosts)
         self._scheme = scheme
-        self._trust_unix = "unix" in trusted
-        self._trusted = [network for network in trusted if not isinstance(network, str)]
+        self._trusted = tuple(trusted)
         self._header_block = limits.header_block
         self._header_count = limits.header_count
         self._request_line = limits.request_line
@@ -87,13 +86,7 @@ class InboundReader:
 
     def trusts(self, peer: str) -> bool:
         """Tell whether a peer address (empty for a Unix socket) is one of the trusted proxies."""
-        if not peer:
-            return self._trust_unix
-        return self._is_proxy(ip_address(peer))
-
-    def _is_proxy(self, address: IPv4Address | IPv6Address) -> bool:
-        plain = getattr(address, "ipv4_mapped", None) or address  # how IPv4 peers look on a dual-stack listener
-        return any(plain in network for network in self._trusted)
+        return lies_in(peer or "unix", self._trusted)
 
     def read(self, message: RawRequestMessage, id: str, peer: str, trusted: bool, body: Body = NO_BODY) -> Inbound:  # noqa: A002
         """Check one raw request.
@@ -206,11 +199,11 @@ class InboundReader:
         """Empty when all of them are proxies."""
         for part in reversed(forwarded.split(b",")):
             try:
-                address = ip_address(part.strip(b" \t").decode("ascii"))
+                address = str(ip_address(part.strip(b" \t").decode("ascii")))
             except ValueError:
                 raise RequestMalformed("X-Forwarded-For of a trusted proxy holds no address") from None
-            if not self._is_proxy(address):
-                return str(address)
+            if not self.trusts(address):
+                return address
         return ""
 
     def _certificate(self, fields: dict[bytes, bytes]) -> str | None:

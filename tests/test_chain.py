@@ -243,6 +243,13 @@ async def test_what_is_known_about_versions_is_bounded():
     assert outdated == [False] * 7 + [True] * 2
 
 
+def test_who_is_spoken_of_again_displaces_nobody():
+    memory = VerdictMemory(capacity=2)
+    for who, version in (("u-1", 2), ("u-2", 2), ("u-2", 3)):
+        memory.note_version(principal(subject=who, version=version))
+    assert memory.is_outdated(principal(subject="u-1", version=1))
+
+
 async def test_the_memory_is_bounded_and_bad_tokens_do_not_push_out_good_ones():
     memory = VerdictMemory(capacity=20)
     good = FakeVerifier(**{f"good-{number}": WHO for number in range(30)})

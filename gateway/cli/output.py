@@ -1,6 +1,7 @@
 """What every command shares: the configuration's place, tables for people, JSON for machines."""
 
 import json
+import stat
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -26,13 +27,21 @@ def config_path(ctx: click.Context) -> Path:
     asked: str | None = ctx.find_root().obj
     if asked:
         return Path(asked)
-    found = next((path for path in USUAL_PLACES if path.is_file()), None)
+    found = next((path for path in USUAL_PLACES if _may_be_there(path)), None)
     if found is None:
         places = ", ".join(map(str, USUAL_PLACES))
         raise click.UsageError(
             f"no configuration: neither --config nor $TONGGUAN_CONFIG, and none of {places} is there"
         )
     return found
+
+
+def _may_be_there(path: Path) -> bool:
+    """Behind a folder that this user may not enter nobody can tell: then reading it will say so."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError as exc:
+        return isinstance(exc, PermissionError)
 
 
 def print_json(data: object) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 import msgspec
 
+from gateway.chain import AnyVerifier
 from gateway.cli.output import as_text_or_json, config_path, log_of_commands, print_json, print_table
 from gateway.configuration.loading import Loaded, load, policy_from
 from gateway.crypto import CryptoError, chosen_provider
-from gateway.explain.token import AnyVerifier, Inspection, check_signature, configured_verifiers, inspect, judge
+from gateway.explain.token import Inspection, check_signature, configured_verifiers, inspect, judge
 from gateway.fetch import HttpFetch
 from gateway.lending import Lent, lend
 from gateway.tokens.jose import JoseError

@@ -3,6 +3,7 @@
 The supervisor loads; a worker gets the snapshots and makes settings of them with `static_from` and `policy_from`.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -86,7 +87,7 @@ def load(path: Path) -> Loaded:
 
 def _expect_gateway_yaml(path: Path, source: Source | None, problems: Problems) -> None:
     """What is no gateway.yaml at all is told in one line, without what would be missing in it or beside it."""
-    if source is None and not path.is_file():
+    if source is None and not os.path.isfile(path):  # which, unlike that of a Path, never raises
         raise ConfigurationError(problems.lines())
     for keys, other in _OTHER_FILES:
         if source and source.data.keys() >= keys:

@@ -1,6 +1,7 @@
 """Sinks of records that cannot be written are found before records are lost: in gateway.yaml and in gatekeeper.yaml."""
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,11 +24,23 @@ def find_bad_sink(where: Where, sink: str) -> Iterator[tuple[Where, str]]:
 def _unwritable(path: Path) -> str:
     """Why a file cannot be appended to; empty when it can."""
     try:
-        if path.is_dir():
+        if _is_folder(path):
             return "is a folder; name a file in it"
-        if not path.parent.is_dir():
+        if not _is_folder(path.parent):
             return "there is no such folder"
         writable = os.access(path if path.exists() else path.parent, os.W_OK, effective_ids=True)
     except PermissionError:  # a folder on the way there may not be entered
         writable = False
     return "" if writable else f"cannot be written by this user (uid {os.geteuid()})"
+
+
+def _is_folder(path: Path) -> bool:
+    """Like `Path.is_dir`, which from Python 3.14 on takes a folder that may not be looked at for none.
+
+    Raises:
+        PermissionError: a folder on the way there may not be entered.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False

@@ -5,6 +5,7 @@ have no duplicate keys, tags are refused, and anchors cannot multiply.
 """
 
 import re
+import stat
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -123,14 +124,16 @@ def _parse(content: bytes, path: Path, shown: str) -> Document:
 
 
 def _read(path: Path, shown: str) -> bytes:
+    whole = f" ({path})" if str(path) != shown else ""
     try:
-        if not path.is_file():
-            text = "is not a file" if path.exists() else "no such file"
-            raise ConfigurationError([f"{shown}: {text}" + (f" ({path})" if str(path) != shown else "")])
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ConfigurationError([f"{shown}: is not a file{whole}"])
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise ConfigurationError([f"{shown}: no such file{whole}"]) from None
     except OSError as exc:
-        raise ConfigurationError([f"{shown}: cannot be read: {exc.strerror}"]) from None
+        raise ConfigurationError([f"{shown}: cannot be read: {exc.strerror}{whole}"]) from None
     if len(content) > LARGEST_FILE:
         raise ConfigurationError([f"{shown}: is larger than {LARGEST_FILE >> 20} MiB"])
     return content

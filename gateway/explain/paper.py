@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from gateway.building import Build
-from gateway.chain import VerifierChain
+from gateway.chain import Said, VerifierChain
 from gateway.configuration.loading import Loaded, load, policy_from
 from gateway.errors import GatewayError
 from gateway.exchange import Exchange
@@ -33,9 +33,6 @@ from gateway.signin_settings import OWN_SYSTEM
 
 _ID = "0" * 31 + "1"
 _ORDER = list(Stage)
-
-Said = list[tuple[str, str]]
-"""What parts said, in order: (part, verdict)."""
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import msgspec
 
 from gateway.building import PartBroken
+from gateway.chain import AnyVerifier
 from gateway.configuration.parts import import_part, part_config
 from gateway.contracts import Settings, Verifier
 from gateway.crypto import CryptoProvider
@@ -32,8 +33,6 @@ from gateway.tokens.jose import (
     unverified_issuer,
 )
 from gateway.tokens.national import Sm2Settings
-
-AnyVerifier = Verifier[Settings]
 
 LEEWAY = 60.0
 """Seconds that `nbf` and `iat` may lie ahead at most, whatever is configured."""

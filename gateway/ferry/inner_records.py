@@ -5,13 +5,12 @@ The two files together tell what was sent, answered, blocked and lost; docs/ferr
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import msgspec
 import structlog
 
-from gateway.beijing import BEIJING
+from gateway.beijing import Timestamps
 from gateway.records.access import Writes
 from gateway.records.rendering import render
 
@@ -69,8 +68,7 @@ class InnerRecords:
         self._boot = boot
         self._clock = clock
         self._lines: list[bytes] = []
-        self._second = -1
-        self._written = ""
+        self._written_time = Timestamps()
         self._timer: asyncio.TimerHandle | None = None
         self._logger = _RecordLogger(self, [render], {})
 
@@ -95,17 +93,9 @@ class InnerRecords:
             self._sink.write(b"".join(self._lines), len(self._lines))
             self._lines.clear()
 
-    def _timestamp(self) -> str:
-        """RFC 3339 with milliseconds; what comes before them is written once a second."""
-        now = self._clock()
-        if int(now) != self._second:
-            self._second = int(now)
-            self._written = datetime.fromtimestamp(self._second, BEIJING).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._written}.{int(now % 1 * 1000):03d}+08:00"
-
     def _fields(self, record: MessageRecord) -> dict[str, Any]:
         fields = {
-            "timestamp": self._timestamp(),
+            "timestamp": self._written_time(self._clock()),
             "trace.id": record.id,
             "boot": self._boot,
             "route": record.route[:64],

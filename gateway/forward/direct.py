@@ -8,6 +8,7 @@ from typing import Any
 from gateway.errors import UpstreamUnavailable
 from gateway.forward.request import UpstreamRequest
 from gateway.forward.upstream import Sending, Upstream
+from gateway.inward import IDENTITY_FIELD
 from gateway.model import Outbound, Principal, Reply
 
 IDLE = 60.0
@@ -65,7 +66,7 @@ class DirectForwarder:
         inbound, timeout = outbound.visit.inbound, outbound.timeout
         fields = outbound.fields
         if self._identity is not None and outbound.principal is not None:
-            fields = [*fields, (b"tongguan-identity", self._identity(outbound.principal))]
+            fields = [*fields, (IDENTITY_FIELD, self._identity(outbound.principal))]
         target = f"{inbound.path}?{inbound.query}" if inbound.query else inbound.path
         idle = max(IDLE, timeout)
         request = UpstreamRequest(

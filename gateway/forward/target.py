@@ -155,6 +155,9 @@ class Target:
                 return answer.status < 400
         except (OSError, Undelivered):
             return False
+        except Exception as exc:  # noqa: BLE001 - whatever broke, the next check is made
+            self._log.error("a check broke", target=self.address, exc_info=exc)
+            return False
         finally:
             await pool.close()
 

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
+from gateway.beijing import Timestamps
 from gateway.records.masking import mask_named, mask_text
 from gateway.records.sink import Sink
 
@@ -46,7 +47,7 @@ class ApplicationLog:
         self._processors: list[Processor] = [
             structlog.processors.add_log_level,
             _Stamp(clock),
-            Repeats(clock),
+            Repeats(),
             structlog.processors.format_exc_info,
             mask_event,
             _Text() if (sink.is_terminal() if readable is None else readable) else _json,
@@ -80,14 +81,14 @@ class Repeats:
     """A structlog processor: of the same event at most so many in a while; the next one says how many were left out.
 
     Args:
-        clock: seconds.
+        clock: seconds that never go back.
         most: events of one kind in one window.
         window: seconds.
     """
 
     _KINDS = 1024
 
-    def __init__(self, clock: Callable[[], float], most: int = 20, window: float = 10.0) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = 20, window: float = 10.0) -> None:
         self._clock = clock
         self._most = most
         self._window = window
@@ -154,11 +155,10 @@ def _shown(value: object) -> str:
 class _Stamp:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._write = Timestamps()
 
     def __call__(self, logger: Any, method: str, event: EventDict) -> EventDict:
-        now = self._clock()
-        second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(int(now) + 8 * 3600))
-        return {"timestamp": f"{second}.{int(now % 1 * 1000):03d}+08:00", **event}
+        return {"timestamp": self._write(self._clock()), **event}
 
 
 def _json(logger: Any, method: str, event: EventDict) -> bytes:

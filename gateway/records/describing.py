@@ -4,13 +4,13 @@ access.py hands in exchanges. Much of a record many requests have in common: the
 That is rendered once and remembered; only what is a request's own is put together each time.
 """
 
-import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from structlog.typing import EventDict
 
+from gateway.beijing import Timestamps
 from gateway.exchange import Exchange
 from gateway.model import Inbound, Principal, Stage
 from gateway.records.masking import Pseudonyms, mask_query, mask_text
@@ -31,7 +31,6 @@ FIELDS = (
 
 _LIMITS = {"user_agent.original": 256, "url.path": 512, "url.query": 512, "reason": 512, "chain": 512}
 """Most ASCII characters of a free text; together they keep a line within PIPE_BUF, so that lines do not mix."""
-_MILLISECONDS = tuple(f".{number:03d}+08:00" for number in range(1000))
 
 
 class Describe:
@@ -63,7 +62,7 @@ class Describe:
         self._of_person = lru_cache(maxsize=16384)(self._say_person)
         self._parameters = frozenset(query_parameters)
         self._via = {} if via is None else via
-        self._written_time = _Timestamps()
+        self._written_time = Timestamps()
 
     def skip(self) -> None:
         """Leave a gap in `seq` for a record that is lost before it is made."""
@@ -226,18 +225,3 @@ def _line_of(text: str, limit: int) -> str:
 def _cut(text: str, limit: int) -> str:
     """Cut to so many ASCII characters; another character takes six of them in JSON."""
     return text[:limit] if text.isascii() else text[: limit // 6]
-
-
-class _Timestamps:
-    """RFC 3339 in milliseconds, +08:00: the time of the people who read it. The second is written once."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._text = ""
-
-    def __call__(self, at: float) -> str:
-        second = int(at)
-        if second != self._second:
-            self._second = second
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second + 8 * 3600))
-        return self._text + _MILLISECONDS[int((at - second) * 1000)]

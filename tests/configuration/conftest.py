@@ -1,3 +1,5 @@
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,13 @@ def shipped_secrets(identity: str, monkeypatch: pytest.MonkeyPatch) -> None:
         "NOTICE_KEY",
     ):
         monkeypatch.setenv(f"TONGGUAN_{name}", name.lower() * 8)
+
+
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """A user who may write almost nowhere, for the time of the test."""
+    own = os.geteuid()
+    if own == 0:
+        os.seteuid(65534)
+    yield os.geteuid()
+    os.seteuid(own)

@@ -186,6 +186,17 @@ def test_of_a_gateway_yaml_that_is_not_there_nothing_else_is_told(world, name, t
     assert told in problem
 
 
+def test_a_gateway_yaml_that_this_user_may_not_even_see_is_said_to_be_unreadable(world, request):
+    """As for whoever asks for a status without being in the gateway's group."""
+    closed = world.folder / "closed"
+    closed.mkdir(mode=0)
+    request.getfixturevalue("nobody")
+    with pytest.raises(ConfigurationError) as caught:
+        load(closed / "gateway.yaml")
+
+    assert caught.value.problems == [f"gateway.yaml: cannot be read: Permission denied ({closed}/gateway.yaml)"]
+
+
 @pytest.mark.parametrize("address", ["mysql://gw:hunter2@db/x", "ledger.db", "sqlite://", "sqlite:///:memory:"])
 def test_an_address_of_no_ledger_is_told_with_the_line_and_not_repeated(world, address):
     world.edit("gateway.yaml", "workers: 1", f"ledger: {address!r}")

@@ -1,23 +1,10 @@
 """Records that cannot be written: `check` finds it beforehand, and a running sink says so on stderr."""
 
-import os
-from collections.abc import Iterator
-
 import pytest
 
 from gateway.configuration.sinks import find_bad_sink
 from gateway.configuration.static_rules import find_bad_sinks
 from gateway.records.sink import Sink
-
-
-@pytest.fixture
-def nobody() -> Iterator[int]:
-    """A user who may write almost nowhere, for the time of the test."""
-    own = os.geteuid()
-    if own == 0:
-        os.seteuid(65534)
-    yield os.geteuid()
-    os.seteuid(own)
 
 
 def told(world, path) -> list[str]:
