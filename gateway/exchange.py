@@ -33,14 +33,16 @@ class Exchange:
         generation: number of the policy it is carried under.
         revision: digest of that policy's content.
         answer_fields: header fields that every answer to this request gets (CORS).
+        decide_by: on the clock, when it has to be decided; None while nothing is being decided.
         clock: monotonic seconds.
         started: on the clock.
     """
 
     __slots__ = (
         "_ended", "answer_fields", "attempt", "began_at", "client", "client_gone", "clock", "code", "credential",
-        "forward", "generation", "id", "inbound", "item", "method", "outcome", "principal", "reason", "reauthorize",
-        "received", "relay", "revision", "sent", "stage", "started", "status", "template", "verdicts", "verify",
+        "decide_by", "forward", "generation", "id", "inbound", "item", "method", "outcome", "principal", "reason",
+        "reauthorize", "received", "relay", "revision", "sent", "stage", "started", "status", "template", "verdicts",
+        "verify",
     )  # fmt: skip
 
     def __init__(self, id: str, began_at: float, client: str, clock: Callable[[], float] = perf_counter) -> None:  # noqa: A002
@@ -66,6 +68,7 @@ class Exchange:
         self.generation = 0
         self.revision = ""
         self.answer_fields: list[Field] = []
+        self.decide_by: float | None = None
         self.verify: float | None = None
         self.reauthorize: float | None = None
         self.forward: float | None = None
@@ -76,6 +79,7 @@ class Exchange:
     def close(self) -> None:
         """Book the time of the steps and of the whole, once."""
         end = self._ended = self.clock()
+        self.decide_by = None
         if self.relay is not None:
             self.relay, end = end - self.relay, self.relay
         if self.forward is not None:
@@ -84,6 +88,10 @@ class Exchange:
             self.reauthorize, end = end - self.reauthorize, self.reauthorize
         if self.verify is not None:
             self.verify = end - self.verify
+
+    def is_overdue(self) -> bool:
+        """Tell whether it should have been decided by now, and is not."""
+        return self.decide_by is not None and self.clock() > self.decide_by
 
     @property
     def total(self) -> float:

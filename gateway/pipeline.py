@@ -157,9 +157,13 @@ class Pipeline:
             self._log.error("a part broke", request_id=exchange.id, reason=error.detail, exc_info=cause)
 
     def _cut_short(self, client: Client, exchange: Exchange) -> None:
-        """Its task was cancelled: by the worker on its way out, else because the client has left."""
+        """Its task was cancelled: by the worker on its way out, by a deadline, or because the client has left."""
         if self.draining:
             client.refuse(exchange, Draining("the worker went away before the answer came"))
+        elif exchange.is_overdue():
+            overdue = CannotDecide(f"{exchange.stage} took all of the item's time")
+            overdue.close = True  # its connection ends with the task
+            client.refuse(exchange, overdue)
         else:
             exchange.client_gone = True
 
@@ -212,7 +216,9 @@ class Pipeline:
             inbound = msgspec.structs.replace(inbound, body=credential.body)
         with route.throttle:
             visit = Visit(inbound, route.item, route.id, route.template, params, channel, exchange.began_at)
+            exchange.decide_by = began + route.timeout
             outbound = await self._decide(route, visit, credential, exchange, began)
+            exchange.decide_by = None
             if route.own is not None:
                 outbound = msgspec.structs.replace(outbound, account=exchange)
             exchange.stage, exchange.forward = FORWARD, exchange.clock()

@@ -96,15 +96,18 @@ class FakeVerifier:
 
 
 class FakeReauthorizer:
-    """Answers with one decision, whoever asks; an exception is raised."""
+    """Answers with one decision, whoever asks; an exception is raised. While `gate` is an event, it waits for that."""
 
     def __init__(self, name: str = "switch", decision: object = ALLOW) -> None:
         self.name = name
         self.decision = decision
+        self.gate: asyncio.Event | None = None
         self.asked = 0
 
     async def decide(self, principal: Principal, visit: Visit) -> Any:
         self.asked += 1
+        if self.gate is not None:
+            await self.gate.wait()
         if isinstance(self.decision, Exception):
             raise self.decision
         return self.decision

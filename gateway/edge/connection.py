@@ -38,7 +38,7 @@ class EdgeConnection(Answering):
     """Carries the requests of one connection through the pipeline, in the order they came."""
 
     __slots__ = (
-        "_arrived", "_began_at", "_busy", "_closing_since", "_discarded", "_eof_since", "_head_since",
+        "_arrived", "_began_at", "_busy", "_closing_since", "_discarded", "_eof_since", "_exchange", "_head_since",
         "_idle_since", "_incoming", "_lines", "_served", "_stalled", "_tunnel", "_tunnel_at",
     )  # fmt: skip
 
@@ -56,6 +56,7 @@ class EdgeConnection(Answering):
         self._served = 0
         self._discarded = 0
         self._busy = False
+        self._exchange: Exchange | None = None
         self._eof_since: float | None = None
         self._tunnel_at = 0.0
         self._tunnel: Tunnel | None = None
@@ -195,7 +196,7 @@ class EdgeConnection(Answering):
         self._message = message
         self._busy = True
         self._answered = False
-        exchange = Exchange(edge.new_id(), edge.clock(), self.peer or "unix")
+        exchange = self._exchange = Exchange(edge.new_id(), edge.clock(), self.peer or "unix")
         if isinstance(message, GatewayError):
             self._keep = False
             self._body = NO_BODY
@@ -206,6 +207,7 @@ class EdgeConnection(Answering):
         try:
             await edge.pipeline.handle(self, exchange)
         finally:
+            self._exchange = None
             if isinstance(self._body, WireBody):
                 self._body.release()
         if self._keep and not self._body_finished() and not await self._drain_body(payload):
@@ -354,7 +356,7 @@ class EdgeConnection(Answering):
                 self._wire.close()
         elif self._tunnel is not None and now - self._tunnel_at > limits.tunnel_idle:
             self._wire.close()
-        elif self._has_left(now):
+        elif self._has_left(now) or (self._exchange is not None and self._exchange.is_overdue()):
             self._cancel()
         elif self._busy and isinstance(self._body, WireBody):
             self._body.expire(now)

@@ -238,6 +238,7 @@ class Edge:
             route("GET", "/chat", system, upgrade="websocket"),
             route("GET", "/elsewhere", system, channels=frozenset({"app"})),
             route("GET", "/rated", system, throttle=Throttle(self.rates, "rated", rate="2/hour")),
+            route("GET", "/hurried", system, **person, timeout=0.05),
             route("GET", "/personal", system, **person, throttle=Throttle(self.rates, "p", subject_rate="1/hour")),
             route("GET", "/narrow", system, narrow, throttle=Throttle(self.rates, "narrow", in_flight=1)),
         ]

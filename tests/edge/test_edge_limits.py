@@ -307,3 +307,22 @@ async def test_idle_connections_cost_no_request_and_no_timer_each(edge):
     await eventually(lambda: len(edge.server.connections) == 200)
     assert len(asyncio.all_tasks()) <= tasks + 200
     assert (await edge.ask(request())).status == 200
+
+
+async def test_a_reauthorizer_that_hangs_costs_the_items_time_and_no_more(edge):
+    """Nobody is let through by it, and it holds no place of a request for longer."""
+    edge.reauthorizer.gate = asyncio.Event()
+    answer = await (await (await edge.wire()).send(request("GET /hurried", GOOD))).answer()
+    assert (answer.status, answer.problem["code"], answer.closes) == (503, "cannot-decide", True)
+    await edge.records.until(1)
+    assert edge.records[0].reason == "reauthorize took all of the item's time"
+    assert (edge.system.begun, edge.pipeline.in_flight) == (0, 0)
+
+
+async def test_a_client_that_leaves_while_it_is_decided_is_no_fault_of_a_part(edge):
+    edge.reauthorizer.gate = asyncio.Event()
+    wire = await (await edge.wire()).send(request("GET /mine", GOOD))
+    await eventually(lambda: edge.reauthorizer.asked)
+    wire.close()
+    await edge.records.until(1)
+    assert (edge.records[0].client_gone, edge.records[0].code) == (True, None)
