@@ -20,6 +20,15 @@ def local_time(at: float) -> str:
     return datetime.fromtimestamp(min(at, _LAST), BEIJING).strftime("%Y-%m-%d %H:%M")
 
 
+def written_time(at: float) -> str:
+    """A moment (Unix seconds) to the second, with the zone, as commands print it: `2026-11-23 14:29:30+08:00`.
+
+    Raises:
+        ValueError, OverflowError, OSError: no calendar has it.
+    """
+    return datetime.fromtimestamp(at, BEIJING).isoformat(" ", "seconds")
+
+
 def minute_of(at: float) -> int:
     """Minutes since midnight at this time (Unix seconds)."""
     return int(at + _AHEAD) // 60 % 1440

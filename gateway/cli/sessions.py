@@ -1,11 +1,11 @@
 """Commands about sign-in sessions of a running gateway (gateway.identity.operators has the other end)."""
 
 import sys
-from datetime import datetime
 from typing import Any
 
 import click
 
+from gateway.beijing import written_time
 from gateway.cli.managing import ask, expect, management_address, to_management
 from gateway.cli.output import as_text_or_json, print_json, print_table
 
@@ -78,10 +78,6 @@ def _ask(ctx: click.Context, address: str | None, path: str, asked: dict[str, st
 
 
 def _row(one: dict[str, Any]) -> tuple[object, ...]:
-    times = [_time(one[name]) for name in ("began_at", "used_at", "expires_at")]
+    times = [written_time(one[name]) for name in ("began_at", "used_at", "expires_at")]
     plain = [one[name] or "" for name in ("handle", "subject", "operator", "kind")]
     return *plain, one["assurance"], one["channel"] or "", *times
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at).astimezone().isoformat(sep=" ", timespec="seconds")

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 import msgspec
 
+from gateway.beijing import written_time
 from gateway.cli.output import as_text_or_json, config_path, log_of_commands, print_json, print_table
 from gateway.configuration.loading import load_static
 from gateway.errors import CannotDecide, ConfigurationError, Conflict, GatewayError, InputRefused
@@ -117,7 +117,14 @@ def _both(refusal: GatewayError) -> str:
 
 
 def _row(record: "StaffRecord") -> tuple[object, ...]:
-    created = datetime.fromtimestamp(record.created_at).astimezone().isoformat(sep=" ", timespec="seconds")
     state = "disabled" if record.disabled else "active"
     enrolled = "yes" if record.second_factor else "no"
-    return record.login, record.name, record.role or "", record.region or "", state, enrolled, created
+    return (
+        record.login,
+        record.name,
+        record.role or "",
+        record.region or "",
+        state,
+        enrolled,
+        written_time(record.created_at),
+    )

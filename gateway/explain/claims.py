@@ -4,11 +4,11 @@ token.py puts them beside the verdicts; records/masking.py knows the patterns.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from gateway.beijing import written_time
 from gateway.records.masking import mask_named
 from gateway.tokens.claims import MalformedClaimsError, read_number
 
@@ -52,10 +52,10 @@ def moments(claims: Mapping[str, Any], now: float) -> tuple[Moment, ...]:
 def _moment(claims: Mapping[str, Any], name: str, now: float) -> Moment:
     try:
         seconds = read_number(claims, name) or 0.0
-        at = datetime.fromtimestamp(seconds, UTC).astimezone()
+        at = written_time(seconds)
     except (MalformedClaimsError, ValueError, OverflowError, OSError):
         return Moment(name, "no time", "")
-    return Moment(name, at.isoformat(" ", "seconds"), _distance(seconds - now))
+    return Moment(name, at, _distance(seconds - now))
 
 
 def _distance(seconds: float) -> str:
