@@ -34,6 +34,7 @@ from gateway.exchange import Exchange
 from gateway.fields import FIELD_NAME
 from gateway.identity.revocations import Revocations
 from gateway.model import Allow, Credential, Deny, Field, Kind, Principal, StepUp, Visit
+from gateway.reauthorization import ACR_VALUES
 from gateway.tokens.jose import unverified_issuer
 
 AnyVerifier = Verifier[Settings]
@@ -42,8 +43,6 @@ Links = tuple[AnyVerifier, ...]
 
 _LEVELS = range(5)
 _CODE = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
-_ACR_VALUES = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*")
-"""Names of login levels, between quotes of a challenge (RFC 9470 §3)."""
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -368,7 +367,7 @@ def _objection(name: str, decision: object, exchange: Exchange) -> Exception:
         return kind(f"{name}: {decision.detail}", code=decision.code, title=decision.title)
     if isinstance(decision, StepUp):
         exchange.note(name, "step-up")
-        if not _ACR_VALUES.fullmatch(decision.acr_values):
+        if not ACR_VALUES.fullmatch(decision.acr_values):
             return InternalError(f"{name} asks for acr_values that cannot stand in a header field")
         return StepUpRequired(
             f"{name}: {decision.detail}",

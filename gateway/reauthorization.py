@@ -3,6 +3,7 @@
 plugins/reauthorizers get it through the gateway package; facts.py says what the ledger tells them.
 """
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import lru_cache
@@ -67,8 +68,11 @@ def is_fresh(principal: Principal, within: float, at: float) -> bool:
     return signed_in is not None and -_AHEAD <= at - signed_in <= within
 
 
-AcrValue = Annotated[str, Field(pattern=r"^[!#-\[\]-~]+$")]
+_ACR_VALUE = r"[!#-\[\]-~]+"
+AcrValue = Annotated[str, Field(pattern=f"^{_ACR_VALUE}$")]
 """What a platform calls a login of some strength (RFC 9470 §3): text that needs no escape between quotes."""
+ACR_VALUES = re.compile(f"{_ACR_VALUE}(?: {_ACR_VALUE})*")
+"""One of them or several, as challenges and requests for a login name them."""
 
 
 def ask_for_login(

@@ -19,9 +19,9 @@ from gateway.errors import CannotDecide, GatewayError, SignInMalformed
 from gateway.identity.logins import new_login
 from gateway.identity.storage import remember
 from gateway.model import Kind, Principal
+from gateway.reauthorization import ACR_VALUES
 from gateway.signin import Login
 
-_ACR_VALUES = re.compile(r"[!#-\[\]-~]+(?: [!#-\[\]-~]+)*")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
@@ -91,7 +91,7 @@ def read_wish(asked: Parameters, desk: Desk) -> Wish:
         SignInMalformed: one of them cannot be.
     """
     acr_values, max_age = asked.get("acr_values"), asked.get("max_age")
-    if acr_values is not None and not _ACR_VALUES.fullmatch(acr_values):
+    if acr_values is not None and not ACR_VALUES.fullmatch(acr_values):
         raise SignInMalformed("acr_values are no names of login levels")
     if max_age is not None and not _SECONDS.fullmatch(max_age):
         raise SignInMalformed("max_age is no number of seconds")

@@ -11,6 +11,7 @@ from typing import Any
 from structlog.testing import CapturingLogger
 
 from gateway.errors import Undelivered
+from gateway.forward.pool import Dial, dial
 from gateway.forward.request import UpstreamRequest
 from gateway.forward.upstream import Sending, Upstream
 from gateway.model import NO_BODY, Body, Field, Reply
@@ -132,10 +133,12 @@ class System:
 class Trip:
     """An upstream in use, with settings that make tests short."""
 
-    def __init__(self, *targets: str, clock: Callable[[], float] = time.monotonic, **settings: Any) -> None:
+    def __init__(
+        self, *targets: str, clock: Callable[[], float] = time.monotonic, dial: Dial = dial, **settings: Any
+    ) -> None:
         usual: dict[str, Any] = {"name": "guides", "via": "direct", "targets": targets, "connect_timeout": "1s"}
         self.log = CapturingLogger()
-        self.upstream = Upstream(DirectSettings(**(usual | settings)), clock=clock, log=_Log(self.log))
+        self.upstream = Upstream(DirectSettings(**(usual | settings)), clock=clock, log=_Log(self.log), dial=dial)
 
     async def __aenter__(self) -> "Trip":
         await self.upstream.start()
@@ -184,6 +187,9 @@ class _Log:
 
     def warning(self, event: str, **values: object) -> None:
         self._log.warning(event, **values)
+
+    def error(self, event: str, **values: object) -> None:
+        self._log.error(event, **values)
 
 
 class Pieces:

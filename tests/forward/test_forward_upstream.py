@@ -10,6 +10,8 @@ import pytest
 from forward_world import OK, Pieces, System, Talk, Trip, answers, eventually
 
 from gateway.errors import Undelivered, UpstreamTimeout, UpstreamUnavailable
+from gateway.forward.pool import dial
+from gateway.units import Address
 
 OUT_OF_ORDER = b"HTTP/1.1 503 Down\r\ncontent-length: 3\r\n\r\nbad"
 BROKEN = b"HTTP/1.1 500 Broken\r\ncontent-length: 3\r\n\r\nbad"
@@ -197,6 +199,24 @@ async def test_a_target_that_fails_its_checks_is_left_out_until_it_passes_them()
             good = True
             await eventually(lambda: trip.target(0)["healthy"])
         assert [call.args[0] for call in trip.log.calls] == ["target out", "target back"]
+
+
+async def test_a_check_that_breaks_is_told_and_made_again() -> None:
+    """Whatever it was: a target must not stay in use, or out of it, because nobody looks any more."""
+    broken = True
+
+    async def unsure(address: Address, protocol: asyncio.Protocol) -> None:
+        if broken:
+            raise RuntimeError("no loop would say this")
+        await dial(address, protocol)
+
+    health = {"path": "/healthz", "interval": "10ms", "timeout": "1s", "unhealthy": 2, "healthy": 1}
+    async with System() as one, Trip(one.url, dial=unsure, health=health) as trip:
+        await eventually(lambda: not trip.target()["healthy"])
+        broken = False
+        await eventually(lambda: trip.target()["healthy"])
+        told = [call.args[0] for call in trip.log.calls]
+        assert (told[:3], told[-1]) == (["a check broke", "a check broke", "target out"], "target back")
 
 
 async def test_no_healthy_target_is_503() -> None:
